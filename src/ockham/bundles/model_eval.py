@@ -13,7 +13,7 @@ from ockham.convert.gguf_export import convert
 from ockham.data import task
 from ockham.data.clean import clean
 from ockham.errors import ConfigError
-from ockham.llm import gguf_file
+from ockham.llm import gguf_file, hub, model_names
 from ockham.llm.task_words import read_descriptions, read_instructions, task_words
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base, GgufSpec
@@ -60,13 +60,17 @@ def evaluate_any(
 ) -> Report:
     """Measure a bundle, a run's bundle, or a model that was made elsewhere, on labelled rows; otherwise as `evaluate`.
 
-    A model may be named as `ockham models` does, or by its folder or file.
+    A model may be named as `ockham models` does, by its folder or file, or by its id on the hub where it was fetched.
 
     A classifier's labels are taken for those of the rows where they differ in spelling alone; a language model is
-    prompted with the labels, or the schema, of the rows, and with no examples. Raises `ModelError` for a model that
-    cannot be read, before the rows are, and `DataError` (``E_LABEL_SET``) where its labels are not those of the rows.
+    prompted with the labels, or the schema, of the rows, and with no examples. Raises `ModelError` for a model that is
+    not here or cannot be read, before the rows are, and `DataError` (``E_LABEL_SET``) where its labels are not those
+    of the rows.
     """
     path = local(str(place))
+    if not path.exists():
+        model_names.check_fetched(str(place))
+        path = find_model(str(place)) if hub.is_cached(str(place)) else path
     if not is_model(path):
         if spec is not None and (spec.instructions or spec.labels):
             message = "a bundle keeps the instructions and label descriptions it was made with"

@@ -52,10 +52,11 @@ def command(
     """Measure a bundle or a model on labelled rows.
 
     MODEL is the folder of a run or of its bundle, or a model made elsewhere: a folder with a transformers or ONNX
-    classifier, a sentence-transformers folder with a head, or a language model (a folder, a GGUF file, or a name of
-    `ockham models`). DATA holds rows with their correct answers, preferably rows that the model was not trained on.
-    Every number comes with its 95 % interval. If the bundle calls an API, name that API and the variable of its key
-    here too: --endpoint URL --endpoint-key-env NAME. To measure a running server: ockham eval --server URL DATA.
+    classifier, a sentence-transformers folder with a head, or a language model (a folder, a GGUF file, a name of
+    `ockham models`, or a hub id that was fetched before). DATA holds rows with their correct answers, preferably rows
+    that the model was not trained on. Every number comes with its 95 % interval. If the bundle calls an API, name that
+    API and the variable of its key here too: --endpoint URL --endpoint-key-env NAME. To measure a running server:
+    ockham eval --server URL DATA.
     """
     values = settings.collect("eval", config, flags)
     origins = settings.origins(config, flags, values)

@@ -178,6 +178,7 @@ def command(
         raise ConfigError("E_CONFIG", "no data is named", fix="name the file: ockham fit FILE")
     needs = settings.requirements(dict(values))
     check_rungs(values.get("rung"))
+    run_names.check_models(values.get("models"))
     run_names.check_data(str(values["data"]))
     seal("fit", values, unsealed=unsealed)
     from ockham.cli import output

@@ -30,14 +30,32 @@ def check(path: Path) -> None:
 def check_run_or_model(path: Path) -> None:
     """Refuse what is no run, bundle, folder or file that is there, and no model that is known by name.
 
-    Raises `RunError` (``E_RUN_MISSING``), which names the nearest one.
+    Raises `RunError` (``E_RUN_MISSING``), which names the nearest one, and `ModelError` (``E_MODEL_MISSING``) for an id
+    of the hub that is not on this machine, with the command that fetches it.
     """
-    if _exists(path) or _is_known_model(str(path)):
+    from ockham.llm import hub, model_names
+
+    if _exists(path) or model_names.is_here(str(path)) or hub.is_cached(str(path)):
         return
+    if path.parent != Path(RUNS):
+        model_names.check_fetched(str(path))
     folders: list[Path] = []
     with suppress(OSError, ValueError):
         folders = sorted(entry for entry in path.parent.iterdir() if entry.is_dir() or entry.suffix == ".gguf")
     raise _absent(path, "run, bundle or model", _runs_near(path), folders)
+
+
+def check_models(names: object) -> None:
+    """Refuse names of models that lead nowhere: one setting, with commas between them, or a list of them.
+
+    Raises `ModelError` (``E_MODEL_MISSING``), which names the nearest ones.
+    """
+    from ockham.llm import model_names
+
+    words = names if isinstance(names, (list, tuple)) else str(names or "").split(",")
+    for word in words:
+        if isinstance(word, str) and word.strip():
+            model_names.check_name(word.strip())
 
 
 def complete_candidates(context: click.Context, _option: object, begun: str) -> list[str]:
@@ -49,13 +67,6 @@ def complete_candidates(context: click.Context, _option: object, begun: str) -> 
             measured = [entry for entry in verdict["candidates"] if entry["status"] == "measured"]
             names += [str(entry["name"]) for entry in measured]
     return [name for name in dict.fromkeys(names) if name.startswith(begun)]
-
-
-def _is_known_model(name: str) -> bool:
-    from ockham import catalog, machine
-    from ockham.store.model_store import pulled_folder
-
-    return catalog.shipped_folder(name) is not None or pulled_folder(machine.cache(), name) is not None
 
 
 def _absent(path: Path, what: str, runs: Sequence[Path], others: Sequence[Path] = ()) -> RunError:

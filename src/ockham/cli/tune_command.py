@@ -59,6 +59,7 @@ def command(
     settings.check_names(values, flags)
     origins = settings.origins(config, flags, values)
     settings.requirements(dict(values))
+    run_names.check_models([base])
     run_names.check_data(data)
     fit_command.seal("tune", {**values, "data": data, "base": base, "out": out}, unsealed=unsealed)
     from ockham.cli import output

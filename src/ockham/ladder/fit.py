@@ -25,6 +25,7 @@ from ockham.ladder import assemble, diagnostics, llm_judge
 from ockham.ladder.climb import climb, decide
 from ockham.ladder.measure import RungResult
 from ockham.ladder.run_folder import ACCOUNT, run_name
+from ockham.llm import model_names
 from ockham.llm.task_words import match_descriptions, read_descriptions, read_instructions, task_words
 from ockham.models import counting
 from ockham.models.extraction import field_match
@@ -219,6 +220,7 @@ def tune(
     ``base`` is a causal language model or a sentence encoder: a folder in Hugging Face's format or a hub id. Raises
     `ModelError` where it is neither here nor to be had.
     """
+    model_names.check_name(base)
     kind = decoder_rungs.kind_of(base)
     causal = kind == decoder_rungs.PROMPTED
     spec = dataclasses.replace(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ockham.errors import ModelError
@@ -36,6 +38,22 @@ def is_id(name: str) -> bool:
         and not name.endswith(("/", ".gguf", ".onnx"))
         and "\\" not in name
     )
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path:
+    """Return where the hub's client keeps its cache: where ``HF_HUB_CACHE``, ``HF_HOME`` or ``XDG_CACHE_HOME`` say."""
+    root = environment.get("HF_HOME") or str(Path(environment.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
+    return Path(environment.get("HF_HUB_CACHE") or str(Path(root) / "hub")).expanduser()
+
+
+def is_cached(name: str) -> bool:
+    """Tell whether the hub's cache has something of an id; of which revision, and how much, is not looked at."""
+    if not name or not is_id(name):
+        return False
+    with suppress(OSError, ValueError, ModelError):
+        repository = split_revision(name)[0].replace("/", "--")
+        return (cache_folder(os.environ) / f"models--{repository}" / "snapshots").is_dir()
+    return False
 
 
 def find(name: str, patterns: Sequence[str], *, extra: str, revision: str | None = None) -> Path:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ockham import catalog
 from ockham.catalog import Architecture
 from ockham.errors import ConfigError
+from ockham.llm import hub
 from ockham.planning.memory import serving
 from ockham.rungs.decoder_weights import LONGEST_CONTEXT, SLOTS, model_name
 
@@ -25,14 +26,9 @@ class CachedModels:
 
 
 def folders(cache: Path, named: str | None, environment: Mapping[str, str]) -> tuple[Path, ...]:
-    """List where models may stand: the hub's cache, ``models`` in our ``cache``, one that was named, the package.
-
-    The hub's client keeps its cache where ``HF_HUB_CACHE``, ``HF_HOME`` or ``XDG_CACHE_HOME`` say.
-    """
-    root = environment.get("HF_HOME") or str(Path(environment.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
-    hub = environment.get("HF_HUB_CACHE") or str(Path(root) / "hub")
-    every = (hub, str(cache / "models"), *([named] if named else []))
-    return (*(Path(folder).expanduser() for folder in every), catalog.SHIPPED)
+    """List where models may stand: the hub's cache, ``models`` in our ``cache``, one that was named, the package."""
+    own = (str(cache / "models"), *([named] if named else []))
+    return (hub.cache_folder(environment), *(Path(folder).expanduser() for folder in own), catalog.SHIPPED)
 
 
 def list_cached_models(folders: Sequence[Path], free_gb: float) -> CachedModels:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ockham.convert.checkpoint_folder import check_model
 from ockham.data.label_spellings import match_labels, respell
 from ockham.errors import ConfigError, DataError, ModelError
-from ockham.llm import gguf_file, hub
+from ockham.llm import gguf_file, hub, model_names
 from ockham.models import encoder, model_files, onnx_encoder, own_folder, sentence_encoder, sequence_classifier
 from ockham.models.backend import load_model
 from ockham.models.own_folder import OwnHead
@@ -66,8 +66,8 @@ def read_model(model: str) -> OwnModel | None:
     """Look at a model that was named; ``None`` for a language model, which is prompted and tuned.
 
     Also ``None`` for an id that the hub cannot give now: its rung fails alone, and says so. Raises `ModelError`:
-    ``E_MODEL_MISSING`` where a path leads nowhere, ``E_MODEL_FORMAT`` where the model cannot be read, or holds pickles
-    only, ``E_REMOTE_CODE`` where it asks for code of its own.
+    ``E_MODEL_MISSING`` where a path or name leads nowhere, ``E_MODEL_FORMAT`` where the model cannot be read, or holds
+    pickles only, ``E_REMOTE_CODE`` where it asks for code of its own.
     """
     path = _find_or_none(model)
     if path is not None and path.is_file():
@@ -109,6 +109,7 @@ def _find_or_none(model: str) -> Path | None:
     path = local(model)
     if path.exists():
         return path
+    model_names.check_name(model)
     try:
         return find_model(model)
     except ModelError:
