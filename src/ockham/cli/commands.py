@@ -16,9 +16,11 @@ from ockham.verb_table import VERBS
 from ockham.version import __version__
 
 COMPLETE = "_OCKHAM_COMPLETE"
+"""The variable by which a shell asks for completions, or for the script that it completes with."""
 STARTING_OVER = ("decide", "doctor", "eval", "export", "plan", "predict", "report", "serve", "verify")
 """Commands that keep nothing of what they did when they are stopped."""
-"""The variable by which a shell asks for completions, or for the script that it completes with."""
+DRY_RUN = "--dry-run"
+"""The option by which the others keep nothing either."""
 # What libraries would write between our lines; whoever wants it says so.
 QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -82,7 +84,7 @@ def main(args: Sequence[str] | None = None) -> None:
         sys.exit(shell_complete(ockham, {}, "ockham", COMPLETE, os.environ[COMPLETE]))
     # Only a process that is ockham's own is sealed: one that calls this function has other work too.
     words = sys.argv[1:] if args is None else args
-    resumes = next(iter(words), "") not in STARTING_OVER
+    resumes = next(iter(words), "") not in STARTING_OVER and DRY_RUN not in words
     sys.exit(error_report.guard(lambda: run(words, seal=args is None), resumes=resumes))
 
 

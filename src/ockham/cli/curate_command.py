@@ -128,7 +128,7 @@ def command(
     out, chunk = values.get("out"), values.get("chunk_mb")
     number, crew = _workers(values)
     spec = settings.spec(CurateSpec, _spec_values(values))
-    with progress.progress_display(quiet=quiet, resumes=True) as on_progress:
+    with progress.progress_display(quiet=quiet, resumes=not dry_run) as on_progress:
         if dry_run:
             report = curate.preview(data, spec, workers=number, on_progress=on_progress)
         else:

@@ -409,6 +409,23 @@ def test_a_command_that_keeps_nothing_is_not_said_to_resume(run: Run, monkeypatc
     assert run(*words) == (130, "", "stopped; run the same command again to start over\n")
 
 
+@pytest.mark.parametrize(
+    ("words", "work"),
+    [
+        (("curate", "mail.csv", "--dry-run", "-q"), "ockham.curation.curate.preview"),
+        (("fit", "mail.csv", "--dry-run", "-q"), "ockham.data.dry_run.dry_run"),
+    ],
+)
+def test_a_dry_run_is_not_said_to_resume(
+    words: tuple[str, ...], work: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_values: object, **_named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(work, stop)
+    assert run(*words) == (130, "", "stopped; run the same command again to start over\n")
+
+
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
     """Let Ctrl-C interrupt, also where the tests run in the background, which ignores it."""
