@@ -120,7 +120,7 @@ def test_k01_k03_k09_k10_k11_k13_a_fit_killed_at_every_stage_ends_the_same(
             climb(server, {**asked, "out": str(tmp_path / "run")}, kill=early)
             assert not (tmp_path / "run").exists(), "nothing is on the disk before the data are split"
         stages = ["measure: measuring lookup", "append test_evaluations", "measure: opening the test set for lookup"]
-        stages += ["publish report.html", "publish_folder bundle", "publish verdict.json"]
+        stages += ["publish report.html", "publish facts.json", "publish_folder bundle", "publish verdict.json"]
         kill_at_each(stages, server, asked, tmp_path / "run", expected)
         early_and_late = 2 + len(stages)
         kill_at_random(request.config.getoption("kills") - early_and_late, server, asked, tmp_path, len(said), expected)

@@ -1,34 +1,31 @@
 """What the page at ``/`` shows of a model: what it reads and answers, how it was measured, and where it was wrong.
 
-Read in a process of its own (``python -m ockham.server.console_facts NAME FOLDER``): a run's results bring the
+A run writes the facts of its candidates down when it ends, and they are read from there. Those of an older run are
+found out in a process of its own (``python -m ockham.server.console_facts FOLDER``): a run's results bring the
 libraries that computed them, which the process that speaks HTTP has no use for.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import orjson
+from ockham.ladder.run_folder import candidate_key
+from ockham.server.served_bundle import ServedBundle
 
-from ockham.errors import OckhamError
-from ockham.ladder.run_folder import load_result
-from ockham.records import RunResult
-from ockham.reporting.candidate_view import CandidateView, is_right, measured_views
-from ockham.reporting.formatting import clean, dollars
-from ockham.reporting.summary import candidate_figures
-from ockham.server.console_reader import REPORT
-from ockham.server.served_bundle import ServedBundle, read_served_bundle
-
-MOST_MISTAKES = 100
+REPORT = "report.html"
 
 
-def console_facts(bundle: ServedBundle) -> dict[str, Any]:
-    """Return the facts of one model as JSON values; of a bundle without its run only what its manifest says."""
-    manifest, result = bundle.manifest, _result(bundle)
-    view = None if result is None else _view(result, bundle)
+def console_facts(bundle: ServedBundle, of_run: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the facts of one model as JSON values; of a bundle without its run only what its manifest says.
+
+    ``of_run`` are the facts of its run's candidates, as `ockham.ladder.candidate_facts` has them.
+    """
+    manifest = bundle.manifest
     facts: dict[str, Any] = {
         "name": bundle.name,
         "candidate": manifest.candidate.name,
@@ -41,46 +38,26 @@ def console_facts(bundle: ServedBundle) -> dict[str, Any]:
         "mistakes": [],
         "has_report": bundle.run is not None and (bundle.run / REPORT).is_file(),
     }
-    if result is None or view is None:
-        return facts
-    is_chosen = result.verdict.chosen == view.name
-    facts["because"] = result.verdict.because if is_chosen else None
-    facts["figures"] = [
-        dict(zip(("title", "value", "detail"), item, strict=True)) for item in candidate_figures(result, view)
-    ]
-    facts["mistakes"] = _mistakes(result, view, manifest.inputs)
-    if view.cost_per_million is not None:
-        facts["cost"] = f"{dollars(view.cost_per_million)} per million answers"
+    with suppress(KeyError, TypeError, AttributeError):  # of a file that no run wrote so
+        facts |= _measured_facts(bundle, of_run or {"candidates": {}, "rows": {}})
     return facts
 
 
-def _result(bundle: ServedBundle) -> RunResult | None:
-    """Return the result of the bundle's run; ``None`` for a bundle that came alone, or whose run cannot be read."""
-    try:
-        return None if bundle.run is None else load_result(bundle.run)
-    except OckhamError:
-        return None
-
-
-def _view(result: RunResult, bundle: ServedBundle) -> CandidateView | None:
-    candidate = bundle.manifest.candidate
-    views = (view for view in measured_views(result) if view.report is not None)
-    return next((view for view in views if view.report and view.report.candidate == candidate), None)
-
-
-def _mistakes(result: RunResult, view: CandidateView, inputs: Sequence[str]) -> list[dict[str, Any]]:
-    """Return test rows that the candidate answered wrong, the most confident first."""
-    wrong = [score for score in view.scores if is_right(score) is False and score.example in result.examples]
-    wrong.sort(key=lambda score: -(score.confidence or 0.0))
-    return [
+def _measured_facts(bundle: ServedBundle, of_run: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the bundle's candidate was measured; nothing where its run has no such candidate."""
+    own, rows = of_run["candidates"].get(candidate_key(bundle.manifest.candidate)), of_run["rows"]
+    if own is None:
+        return {}
+    mistakes = [
         {
-            "cells": split_cells(clean(result.examples[score.example].input), inputs),
-            "target": clean(score.target),
-            "answer": None if score.answer is None else clean(score.answer),
-            "confidence": score.confidence,
+            "cells": split_cells(rows[mistake["row"]]["input"], bundle.manifest.inputs),
+            "target": rows[mistake["row"]]["target"],
+            "answer": mistake["answer"],
+            "confidence": mistake["confidence"],
         }
-        for score in wrong[:MOST_MISTAKES]
+        for mistake in own["mistakes"]
     ]
+    return {"because": own["because"], "figures": own["figures"], "cost": own["cost"], "mistakes": mistakes}
 
 
 def split_cells(text: str, inputs: Sequence[str]) -> Mapping[str, str]:
@@ -100,9 +77,17 @@ def split_cells(text: str, inputs: Sequence[str]) -> Mapping[str, str]:
     return cells
 
 
-def main(name: str, folder: str) -> int:
-    """Write the facts of the bundle in a folder to standard output."""
-    sys.stdout.buffer.write(orjson.dumps(console_facts(read_served_bundle(name, Path(folder)))))
+def main(folder: str) -> int:
+    """Write the facts of a run's candidates to standard output: ``null`` for a run that cannot be read."""
+    from ockham.errors import OckhamError
+    from ockham.ladder.candidate_facts import encode_facts
+    from ockham.ladder.run_folder import load_result
+
+    try:
+        facts = encode_facts(load_result(Path(folder)))
+    except OckhamError:
+        facts = json.dumps(None).encode()
+    sys.stdout.buffer.write(facts)
     return 0
 
 

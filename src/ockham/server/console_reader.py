@@ -1,17 +1,22 @@
-"""Fetch what the page shows of a model from a process of its own, once for each bundle, and read reports."""
+"""Fetch what the page shows of a model, once for each bundle, and read reports."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
+import orjson
+
+from ockham.ladder.run_folder import read_facts
 from ockham.sealed import switches
 from ockham.server.api_error import ApiError
+from ockham.server.console_facts import REPORT, console_facts
 from ockham.server.served_bundle import ServedBundle
 
-REPORT = "report.html"
 _SECONDS = 60.0
 
 
@@ -28,15 +33,23 @@ class ConsoleReader:
         async with self._turn:
             digest, facts = self._facts.get(bundle.name, ("", b""))
             if digest != bundle.digest:
-                facts = await _ask_process(bundle)
+                facts = await _read(bundle)
                 self._facts[bundle.name] = (bundle.digest, facts)
             return facts
 
 
-async def _ask_process(bundle: ServedBundle) -> bytes:
+async def _read(bundle: ServedBundle) -> bytes:
+    """Return what is known of a bundle, by a process of its own where its run has not written it down."""
+    of_run = None
+    if bundle.run is not None:
+        of_run = await asyncio.to_thread(read_facts, bundle.run) or await _ask_process(bundle.run)
+    return orjson.dumps(await asyncio.to_thread(console_facts, bundle, of_run))
+
+
+async def _ask_process(run: Path) -> dict[str, Any] | None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "ockham.server.console_facts", bundle.name, str(bundle.folder)),
+        *("-m", "ockham.server.console_facts", str(run)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -52,7 +65,8 @@ async def _ask_process(bundle: ServedBundle) -> bytes:
             await process.wait()
     if process.returncode or not facts:
         raise ApiError(500, "What is known of the model cannot be read", code="internal_error")
-    return facts
+    told: dict[str, Any] | None = json.loads(facts)
+    return told
 
 
 def read_report(run: Path) -> bytes | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
 from pathlib import Path
 
 import orjson
@@ -12,8 +14,10 @@ from hypothesis import strategies as st
 from tests.served import fake_bundle
 
 import ockham
-from ockham.ladder.run_folder import load_result
+from ockham.ladder.candidate_facts import candidate_facts
+from ockham.ladder.run_folder import FACTS, candidate_key, load_result, read_facts
 from ockham.readers.examples import input_of
+from ockham.server import console_reader
 from ockham.server.console_facts import console_facts, split_cells
 from ockham.server.console_reader import ConsoleReader, read_report
 from ockham.server.served_bundle import read_served_bundles
@@ -32,8 +36,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_candidate_of_a_run_is_shown_as_it_was_measured(run: Path) -> None:
     chosen, other = read_served_bundles([str(run)], ["constant"])
     assert (chosen.name, other.name) == ("mail", "mail.constant")
-    facts, others = console_facts(chosen), console_facts(other)
     result = load_result(run)
+    facts, others = (console_facts(bundle, read_facts(run)) for bundle in (chosen, other))
     assert facts["candidate"] == result.verdict.chosen == "lookup"
     assert facts["because"] == result.verdict.because
     assert others["because"] is None  # the run chose another
@@ -51,22 +55,64 @@ def test_a_candidate_of_a_run_is_shown_as_it_was_measured(run: Path) -> None:
     assert page.startswith(b"<!DOCTYPE html>")
 
 
-def test_the_facts_are_read_once_by_a_process_of_their_own(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (chosen,) = read_served_bundles([str(run)])
+def read_by_server(*folders: Path) -> list[bytes]:
+    """Return the facts of the bundle of each folder, as one reader gives them."""
 
-    async def scenario() -> tuple[bytes, bytes]:
+    async def scenario() -> list[bytes]:
         reader = ConsoleReader()
-        first = await reader.facts_of(chosen)
-        monkeypatch.setattr("sys.executable", "/nowhere")
-        return first, await reader.facts_of(chosen)
+        return [await reader.facts_of(read_served_bundles([str(folder)])[0]) for folder in folders]
 
-    first, again = asyncio.run(scenario())
-    assert first == again == orjson.dumps(console_facts(chosen))
+    return asyncio.run(scenario())
+
+
+def test_the_facts_that_the_run_wrote_down_need_no_process(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/nowhere")
+    (chosen,) = read_served_bundles([str(run)])
+    assert read_by_server(run) == [orjson.dumps(console_facts(chosen, candidate_facts(load_result(run))))]
+
+
+def test_facts_that_no_run_wrote_so_are_left_out(run: Path) -> None:
+    (chosen,) = read_served_bundles([str(run)])
+    key = candidate_key(chosen.manifest.candidate)
+    strange: tuple[object, ...] = ({}, [], {"mistakes": [{"row": "none"}]})
+    for own in strange:
+        facts = console_facts(chosen, {"candidates": {key: own}, "rows": {}})
+        assert (facts["candidate"], facts["figures"], facts["mistakes"]) == ("lookup", [], [])
+
+
+@pytest.mark.parametrize("left", [None, b"", b"{", b"[]"])
+def test_those_of_an_older_run_are_found_out_once_by_a_process(
+    run: Path, tmp_path: Path, left: bytes | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = tmp_path / "mail"
+    shutil.copytree(run, older)
+    (older / FACTS).unlink()
+    if left is not None:
+        (older / FACTS).write_bytes(left)
+    asked: list[Path] = []
+
+    async def ask(folder: Path) -> object:
+        asked.append(folder)
+        return await ask_process(folder)
+
+    ask_process = console_reader._ask_process
+    monkeypatch.setattr(console_reader, "_ask_process", ask)
+    assert read_by_server(older, older) == read_by_server(run) * 2
+    assert asked == [older]
+
+
+def test_a_run_that_cannot_be_read_leaves_the_manifest(run: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "mail"
+    shutil.copytree(run, broken)
+    (broken / FACTS).unlink()
+    (broken / "account.json").write_bytes(b"{")
+    (facts,) = map(json.loads, read_by_server(broken))
+    assert (facts["candidate"], facts["figures"], facts["mistakes"]) == ("lookup", [], [])
 
 
 def test_a_bundle_alone_shows_what_its_manifest_says(tmp_path: Path) -> None:
     (bundle,) = read_served_bundles([str(fake_bundle(tmp_path / "tale", {"tell me": "once upon a time"}))])
-    facts = console_facts(bundle)
+    facts = console_facts(bundle, None)
     assert (facts["task"], facts["labels"], facts["inputs"]) == ("generate", [], ["text"])
     assert (facts["figures"], facts["mistakes"], facts["because"], facts["has_report"]) == ([], [], None, False)
 
