@@ -367,10 +367,10 @@ def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> RunResul
     if chosen:
         e = told[chosen]
         said = f"{100 * e.value:.1f} % ({100 * e.low:.1f} to {100 * e.high:.1f}, n = {e.n:,})"
-        because = f"{chosen} is the smallest candidate that meets every requirement: accuracy {said}."
+        because = f"Use {chosen}, the smallest candidate that meets every requirement: accuracy {said}."
         after = "Use it: ockham predict runs/2025-03-04-mails. Look at the doubted labels first."
     else:
-        because = "No candidate meets every requirement: encoder-tuned comes closest in accuracy."
+        because = "No candidate meets every requirement. encoder-tuned comes closest: accuracy."
         after = "Label about 310 more test rows, then run ockham fit again."
     summary = DatasetSummary(
         rows=kept + 67,

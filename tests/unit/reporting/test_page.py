@@ -100,7 +100,9 @@ def test_first_screen_says_verdict_figures_and_next_step(sample: str) -> None:
     assert account.verdict.chosen == "encoder" == chosen.name
     first = page.said[: page.said.index("Candidates, smallest first")]
     assert "Use encoder ." in first
-    assert account.verdict.because in first
+    reasons = account.verdict.because.removeprefix("Use encoder, ")
+    assert f"Use encoder . {reasons[0].upper()}{reasons[1:]}" in first
+    assert first.count("Use encoder") == 1
     assert account.verdict.next in first
     assert "accuracy at least 85 %, p95 latency at most 200 ms, memory at most 2 GB, 10,000 requests per day" in first
     assert "94.4 %" in first
@@ -715,6 +717,29 @@ def test_focus_is_the_chosen_or_else_the_best() -> None:
 def test_headline_tells_cannot_tell_from_none() -> None:
     assert "The test rows cannot tell yet ." in Page(render_quick(sample_account(need=0.96))).said
     assert "No candidate does the job yet." in Page(render_quick(sample_account(need=0.999))).said
+
+
+@pytest.mark.parametrize(
+    ("because", "shown"),
+    [
+        ("Use encoder, which scores best: accuracy 91 %. More.", "Use encoder . It scores best: accuracy 91 %. More."),
+        ("Best so far: encoder, accuracy 91 %; no other.", "Use encoder . Accuracy 91 %; no other."),
+        ("A sentence of another kind.", "Use encoder . A sentence of another kind."),
+    ],
+)
+def test_the_headline_is_not_said_again_below_it(because: str, shown: str) -> None:
+    account = sample_account()
+    told = dataclasses.replace(account, verdict=dataclasses.replace(account.verdict, because=because))
+    assert shown in Page(render_quick(told)).said
+
+
+@pytest.mark.parametrize("start", ["No candidate meets every requirement. ", "The test rows cannot tell yet whether"])
+def test_that_nothing_is_chosen_is_said_once(start: str) -> None:
+    account = sample_account()
+    because = f"{start}{' a candidate will do. ' if start.endswith('whether') else ''}linear comes closest: it is slow."
+    verdict = dataclasses.replace(account.verdict, chosen=None, because=because)
+    said = Page(render_quick(dataclasses.replace(account, verdict=verdict))).said
+    assert "yet . linear comes closest: it is slow." in said or "yet. linear comes closest: it is slow." in said
 
 
 def test_an_empty_account_is_a_page() -> None:
