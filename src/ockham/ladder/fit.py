@@ -25,6 +25,7 @@ from ockham.ladder import assemble, diagnostics, llm_judge
 from ockham.ladder.climb import climb, decide
 from ockham.ladder.measure import RungResult
 from ockham.ladder.run_folder import ACCOUNT, FACTS, run_name
+from ockham.ladder.run_identity import run_identity
 from ockham.llm import model_names
 from ockham.llm.task_words import match_descriptions, read_descriptions, read_instructions, task_words
 from ockham.models import counting
@@ -54,7 +55,6 @@ from ockham.rungs.several_encoders import add_encoders
 from ockham.rungs.tagger_rung import ENCODER_TAGGER
 from ockham.sealed import connector
 from ockham.tuning.tune_spec import TuneSpec, batch_for, passes
-from ockham.version import __version__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,7 +162,7 @@ def fit(
     )
     if config.task == "extract":
         rungs = field_blend_rung.add_models_blend(rungs)
-    identity = _identity(prepared, spec, config.instructions)
+    identity = run_identity(prepared, _deciding_settings(spec, config.instructions), spec.encoder, rungs)
     folder = Path(out) if out else Path("runs") / f"{run_name(source, prepared.dataset.name)}-{digest(identity)[:8]}"
     with store.open_run(folder, identity) as run, assemble.record_requests(run):
         if decoder_rungs.tunes(rungs):
@@ -364,16 +364,12 @@ def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared, scorer:
     )
 
 
-def _identity(prepared: Prepared, spec: FitSpec, instructions: str) -> dict[str, Json]:
-    """Say what a run is about: the rows, their split, the settings that decide what is built from them, the version."""
+def _deciding_settings(spec: FitSpec, instructions: str) -> dict[str, Json]:
+    """Return the settings that decide what is built from the rows, beside the encoders."""
     deciding = ("epochs", "learning_rate", "batch", "rank", "device", "precision", "seed")
     settings: dict[str, Json] = {name: getattr(spec, name) for name in deciding}
-    settings["encoder"] = list(spec.encoder)
-    split = prepared.split
-    rows = digest([list(split.train), list(split.valid), list(split.test)])
-    about: dict[str, Json] = {"dataset": prepared.dataset.digest, "split": rows, "inputs": list(prepared.inputs)}
     if instructions:
         settings["instructions"] = instructions
     if spec.keep_adapter:
         settings["keep_adapter"] = True
-    return {"ockham": __version__, **about, **settings}
+    return settings

@@ -19,7 +19,7 @@ import pytest
 
 from ockham.curation import executors
 from ockham.errors import DataError, RunError, StoreError
-from ockham.ladder import fit
+from ockham.ladder import fit, run_identity
 from ockham.ladder.fit import FitSpec
 from ockham.readers import local_file
 from ockham.rungs import decoder_rungs, decoder_tuned, decoder_weights, early_rejection
@@ -154,7 +154,7 @@ def test_p06_a_run_of_another_version_is_not_gone_on_with(tmp_path: Path, monkey
     for _ in range(2):
         with pytest.raises(Begun):
             fit.fit(rows(), spec, out=tmp_path / "run")
-    monkeypatch.setattr(fit, "__version__", "99.0")
+    monkeypatch.setattr(run_identity, "__version__", "99.0")
     with pytest.raises(RunError) as caught:
         fit.fit(rows(), spec, out=tmp_path / "run")
     assert caught.value.code == "E_RUN_CHANGED"
