@@ -8,7 +8,6 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -16,11 +15,13 @@ from ockham import catalog, machine
 from ockham.llm.engine_build import engine_build
 from ockham.machine import ROOT
 from ockham.models.sentence_encoder import (
+    ABSENT,
     PACKAGE,
     PACKAGE_SHA256,
     PACKAGED,
     PULL_COMMAND,
-    pulled_encoder,
+    find_package,
+    packaged_folder,
     replace_command,
 )
 from ockham.plain_numbers import percent_limit
@@ -89,18 +90,6 @@ class Diagnosis:
     """Remarks for a person."""
 
 
-def find_package(name: str) -> Path | None:
-    """Find an importable package's folder without importing it; ``None`` where it is not installed."""
-    try:
-        spec = find_spec(name)
-    except (ImportError, ValueError):
-        return None
-    if spec is None:
-        return None
-    folders = list(spec.submodule_search_locations or ()) or [str(Path(spec.origin or "").parent)]
-    return Path(folders[0])
-
-
 def diagnose(
     folder: Path = Path(),
     *,
@@ -140,8 +129,7 @@ def diagnose(
 
 def encoder_state(find: Find = find_package) -> EncoderAvailability:
     """Look for the encoder's weights and compare their SHA-256 with the published one."""
-    package = find(PACKAGE)
-    folder = pulled_encoder() if package is None else package / "model"
+    folder = packaged_folder(find)
     weights = None if folder is None else folder / "model.safetensors"
     if weights is None or not weights.is_file():
         return EncoderAvailability(state="missing", path=None, sha256=None)
@@ -173,7 +161,7 @@ def _encoder_fault(encoder: EncoderAvailability, find: Find) -> tuple[str, str]:
     if encoder.state == "wrong":
         return "the encoder's weights are not the published ones (SHA-256 differs)", replace_command()
     if find(PACKAGE) is None:
-        return "the built-in encoder's weights are not on this machine", PULL_COMMAND
+        return ABSENT, PULL_COMMAND
     return "the encoder's package is installed without its weights", replace_command()
 
 

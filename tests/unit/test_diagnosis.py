@@ -12,11 +12,16 @@ import pytest
 from ockham import catalog, diagnosis
 from ockham.cli.doctor_command import diagnosis_lines
 from ockham.diagnosis import Diagnosis, diagnose
+from ockham.errors import ModelError
+from ockham.models import sentence_encoder
 from ockham.models.sentence_encoder import PACKAGE
 from ockham.planning.gpus import Gpu
 from ockham.records import plain
 from ockham.rung_table import RUNGS
+from ockham.rungs import encoder_rungs
 from ockham.rungs.registry import KNOWN
+from ockham.rungs.rung import BuildConfig
+from ockham.tuning.tune_spec import TuneSpec
 
 TODAY = dt.date(2030, 1, 1)
 CLASSIC = {"numpy", "scipy", "sklearn"}
@@ -81,8 +86,20 @@ def test_the_base_install_runs_the_classic_rungs_and_says_what_is_missing(tmp_pa
 def test_an_encoder_without_weights_is_pulled(tmp_path: Path, package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = look(tmp_path, package, EVERYTHING - {PACKAGE})
     assert states(found)["encoder"] == (False, "ockham models pull all-MiniLM-L6-v2")
-    monkeypatch.setattr(diagnosis, "pulled_encoder", lambda: package / "model")
+    assert found.rungs[5].because == sentence_encoder.ABSENT
+    monkeypatch.setattr(sentence_encoder, "pulled_folder", lambda _cache, _name: package / "model")
     assert states(look(tmp_path / "pulled", package, EVERYTHING - {PACKAGE}))["encoder"] == (True, None)
+
+
+def test_an_encoder_that_is_absent_is_told_alike_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sentence_encoder, "packaged_folder", lambda: None)
+    monkeypatch.setattr(encoder_rungs, "missing_packages", lambda _packages, _extra: None)
+    with pytest.raises(ModelError) as caught:
+        sentence_encoder.find(None)
+    assert (caught.value.message, caught.value.fix) == (sentence_encoder.ABSENT, sentence_encoder.PULL_COMMAND)
+    config = BuildConfig(task="classify", metric="accuracy", seed=0, encoder=None, tune=TuneSpec(), endpoint=None)
+    told = encoder_rungs.no_weights_reason(config)
+    assert told == f"{sentence_encoder.ABSENT} ({sentence_encoder.PULL_COMMAND})"
 
 
 def test_models_of_ones_own_are_named_by_what_can_run_them(tmp_path: Path, package: Path) -> None:
@@ -130,8 +147,8 @@ def test_it_is_written_for_a_person_and_as_json(tmp_path: Path, package: Path) -
 
 
 def test_finding_a_package_imports_nothing() -> None:
-    assert diagnosis.find_package("no_such_package_here") is None
-    place = diagnosis.find_package("json")
+    assert sentence_encoder.find_package("no_such_package_here") is None
+    place = sentence_encoder.find_package("json")
     assert place is not None
     assert place.name == "json"
 

