@@ -17,11 +17,16 @@ from ockham.tuning.adapter_files import CONFIG, WEIGHTS, Adapter
 
 ADAPTER, BASE, HEAD = "adapter", "base", "head.safetensors"
 
+_TOKENIZER = ("tokenizer*", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt", "*.jinja")
+"""The files of a tokenizer, its chat template among them."""
 _DECODER_USE = """```python
 from peft import AutoPeftModelForCausalLM
+from transformers import AutoTokenizer
 
 model = AutoPeftModelForCausalLM.from_pretrained(".")
+tokenizer = AutoTokenizer.from_pretrained({tokenizer})
 ```"""
+_OF_BASE = 'model.peft_config["default"].base_model_name_or_path'
 _ENCODER_USE = """```python
 import json
 from safetensors.numpy import load_file
@@ -67,9 +72,12 @@ def _decoder(source: ExportSource, out: Path) -> str:
     base = None if source.base is None else catalog.shipped_folder(source.base)
     if base is not None:  # comes with the package, and is on no hub
         shutil.copytree(base, out / BASE)
+        for path in sorted({path for pattern in _TOKENIZER for path in base.glob(pattern)}):
+            shutil.copyfile(path, out / path.name)  # where PEFT and transformers look for it
         whole = Adapter(config=(out / CONFIG).read_bytes(), weights=(out / WEIGHTS).read_bytes())
         save_bytes(out / CONFIG, whole.with_base(f"./{BASE}", None).config)
-    return f"```sh\npip install peft transformers\n```\n\n{_DECODER_USE}\n\nRun it in this folder."
+    usage = _DECODER_USE.format(tokenizer=_OF_BASE if base is None else '"."')
+    return f"```sh\npip install peft transformers\n```\n\n{usage}\n\nRun it in this folder."
 
 
 def _encoder(source: ExportSource, out: Path) -> str:
@@ -100,7 +108,10 @@ def _base_note(out: Path) -> str:
     config = json.loads((out / CONFIG).read_bytes())
     name = str(config.get("base_model_name_or_path"))
     if (out / BASE).is_dir():
-        return f"The base model lies in `{BASE}/`, which `{CONFIG}` names as seen from this folder."
+        return (
+            f"The base model lies in `{BASE}/`, which `{CONFIG}` names as seen from this folder; its tokenizer lies "
+            "beside the adapter too."
+        )
     if "/" in name:
         return f"PEFT fetches the base model `{name}` from the Hugging Face Hub, unless it is in its cache."
     return (

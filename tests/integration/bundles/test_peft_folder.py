@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +12,13 @@ from tests import tiny_encoder
 from tests.integration.serving.test_process import bundle
 from tests.integration.tuning.test_encoder_tuning import SPEC, Kept, quiet
 
-from ockham import catalog
+from ockham import catalog, store
 from ockham.bundles.export import export
 from ockham.convert import onnx_export, onnx_graph
 from ockham.errors import ConfigError
 from ockham.models import encoder, sentence_encoder
 from ockham.models.onnx_encoder import open_graph, settings_of
+from ockham.records import Candidate, Manifest
 from ockham.rungs.decoder_weights import hub_reference
 from ockham.rungs.encoder_rungs import save_adapter
 from ockham.tuning import encoder_tuning, linear_head
@@ -64,6 +66,38 @@ def test_sentence_transformers_opens_the_folder_as_the_tuned_encoder(family: str
     labels = json.loads((tmp_path / "out" / "labels.json").read_text())
     assert tuple(labels) == tuned.head.settings.labels
     assert vectors @ stored["weight"] + stored["bias"] == pytest.approx(tuned.head.margins(expected), abs=2e-3)
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing. is deprecated:FutureWarning")  # PEFT's own
+def test_peft_and_transformers_open_the_folder_of_the_model_that_comes_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The adapter, its base and the tokenizer beside it: what the model card says is run as it stands there."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base = catalog.shipped_folder("ockham-nano")
+    assert base is not None
+    plain = AutoModelForCausalLM.from_pretrained(base)
+    get_peft_model(plain, LoraConfig(r=2, task_type="CAUSAL_LM")).save_pretrained(tmp_path / "bundle" / "adapter")
+    (tmp_path / "bundle" / "adapter" / "README.md").unlink(missing_ok=True)
+    candidate = Candidate(name="decoder-tuned:ockham-nano", rung=6, kind="gguf", settings={"model": "ockham-nano"})
+    manifest = Manifest(
+        format=1, ockham="0", task="generate", kind="gguf", candidate=candidate, labels=(), inputs=("text",),
+        target="label", dataset="d", files={},
+    )  # fmt: skip
+    store.seal_bundle(tmp_path / "bundle", manifest)
+    export(tmp_path / "bundle", "peft", tmp_path / "out")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (base / name).read_bytes()
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "its tokenizer lies beside the adapter too" in card
+    monkeypatch.chdir(tmp_path / "out")
+    told: dict[str, Any] = {}
+    exec(card.partition("```python\n")[2].partition("```")[0], told)
+    asked = told["tokenizer"].apply_chat_template([{"role": "user", "content": "late"}], tokenize=False)
+    assert asked == "<|user|>\nlate<|end|>\n"
+    assert told["model"].get_base_model().config.vocab_size == len(told["tokenizer"])
 
 
 def test_a_frozen_encoder_has_no_adapter(tmp_path: Path) -> None:
