@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,29 +28,23 @@ pytestmark = [
 STAGES = {"fit": ("measure: ", 1), "curate": ("read: ", 3)}
 """What a verb says before its children start, and how many these are: one that serves; two that examine, one that
 watches over what they share."""
-RUNGS = ("--rung", "constant", "--rung", "lookup")
+FIT = ("fit", "data.csv", "--rung", "lookup", "--unsealed", "--json", "--out", "run")
+PIECES = ("--workers", "2", "--chunk-mb", "1")
+CURATE = ("curate", "data.jsonl", "--step", "exact", "--step", "near", "--unsealed", *PIECES, "-o", "out")
+COMMANDS = {"fit": FIT, "curate": CURATE}
 
 
 class Place:
     """A folder to work in, with data, and a temporary folder that nothing else uses."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, numbers: Path) -> None:
         self.folder, self.temporary = folder, folder / "temporary"
         self.temporary.mkdir()
         rng = random.Random(3)
         words = {label: ["".join(rng.choices("abcdefgh", k=5)) for _ in range(40)] for label in "abc"}
         rows = [(" ".join(rng.choices(words[label], k=6)), label) for label in "abc" * 60]
         (folder / "data.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
-
-    def fit(self) -> list[str]:
-        return ["fit", "data.csv", *RUNGS, "--unsealed", "--json", "--out", "run"]
-
-    def curate(self) -> list[str]:
-        """So much that two processes are started, in several pieces for each."""
-        texts = (" ".join(map(str, range(start, start + 300))) for start in range(0, 4_800_000, 300))
-        (self.folder / "data.jsonl").write_text("".join(f'{{"text":"{text}"}}\n' for text in texts))
-        steps = ("--step", "exact", "--step", "near")
-        return ["curate", "data.jsonl", *steps, "--unsealed", "--workers", "2", "--chunk-mb", "1"]
+        (folder / "data.jsonl").hardlink_to(numbers)
 
     @contextmanager
     def command(self, *args: str, before: Callable[[], object] | None = None) -> Iterator[subprocess.Popen[str]]:
@@ -169,23 +163,32 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """So many rows, none of them twice, that two processes examine them, in several pieces for each."""
+    texts = (" ".join(map(str, range(start, start + 300))) for start in range(0, 4_800_000, 300))
+    path = tmp_path_factory.mktemp("numbers") / "data.jsonl"
+    path.write_text("".join(f'{{"text":"{text}"}}\n' for text in texts))
+    return path
+
+
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def place(tmp_path: Path, numbers: Path) -> Place:
+    return Place(tmp_path, numbers)
 
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
-    whole = Place(tmp_path_factory.mktemp("fitted"))
-    found = result(whole.whole(*whole.fit()))
+def fitted(tmp_path_factory: pytest.TempPathFactory, numbers: Path) -> list[Any]:
+    whole = Place(tmp_path_factory.mktemp("fitted"), numbers)
+    found = result(whole.whole(*FIT))
     assert whole.left() == []
     return found
 
 
 @pytest.fixture(scope="module")
-def curated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    whole = Place(tmp_path_factory.mktemp("curated"))
-    whole.whole(*whole.curate(), "-o", "out")
+def curated(tmp_path_factory: pytest.TempPathFactory, numbers: Path) -> dict[str, bytes]:
+    whole = Place(tmp_path_factory.mktemp("curated"), numbers)
+    whole.whole(*CURATE)
     assert whole.left() == []
     return content(whole.folder / "out")
 
@@ -202,44 +205,38 @@ def last_line(number: int) -> str:
     return f"stopped{by}; run the same command again to resume"
 
 
-@pytest.mark.parametrize(("number", "whom"), STOPS)
-def test_k19_a_stopped_fit_leaves_nothing_and_goes_on(
-    number: signal.Signals, whom: str, place: Place, fitted: list[Any]
-) -> None:
-    with place.command(*place.fit()) as child:
-        children = started(child, "fit")
-        send(child, number, whom)
-        out, err = child.communicate(timeout=60)
-    assert (child.returncode, out) == (128 + number, "")
-    assert err.splitlines()[-1] == last_line(number)
-    assert "E_" not in err
-    assert gone(children)
-    assert place.left() == []
-    assert result(place.whole(*place.fit())) == fitted
-
-
-@pytest.mark.parametrize(("number", "whom"), STOPS)
-def test_k19_a_stopped_curation_leaves_nothing_and_goes_on(
-    number: signal.Signals, whom: str, place: Place, curated: dict[str, bytes]
-) -> None:
-    args = (*place.curate(), "-o", "out")
+def stop(place: Place, args: Sequence[str], number: signal.Signals, whom: str) -> None:
+    """Stop a command whose children work: it says so, and leaves neither a process nor a file."""
     with place.command(*args) as child:
-        children = started(child, "curate")
+        children = started(child, args[0])
         send(child, number, whom)
         out, err = child.communicate(timeout=120)
-    assert (child.returncode, out) == (128 + number, "")
+    assert (child.returncode, out) == (128 + number, ""), err
     assert err.splitlines()[-1] == last_line(number)
+    assert "E_" not in err
     assert "Traceback" not in err
     assert gone(children)
     assert place.left() == []
-    place.whole(*args)
+
+
+def test_k19_a_stopped_fit_leaves_nothing_and_goes_on(place: Place, fitted: list[Any]) -> None:
+    """One run, stopped in each way."""
+    for number, whom in STOPS:
+        stop(place, FIT, number, whom)
+    assert result(place.whole(*FIT)) == fitted
+
+
+def test_k19_a_stopped_curation_leaves_nothing_and_goes_on(place: Place, curated: dict[str, bytes]) -> None:
+    """One curation, stopped in each way."""
+    for number, whom in STOPS:
+        stop(place, CURATE, number, whom)
+    place.whole(*CURATE)
     assert content(place.folder / "out") == curated
 
 
 @pytest.mark.parametrize("verb", ["fit", "curate"])
 def test_k19_a_second_signal_ends_at_once_and_children_follow(verb: str, place: Place) -> None:
-    args = place.fit() if verb == "fit" else [*place.curate(), "-o", "out"]
-    with place.command(*args) as child:
+    with place.command(*COMMANDS[verb]) as child:
         children = started(child, verb, settle=0)
         for process in children:
             os.kill(process, signal.SIGSTOP)  # the command waits for them
@@ -259,15 +256,14 @@ def test_k19_a_second_signal_ends_at_once_and_children_follow(verb: str, place: 
 def test_k16_a_killed_command_takes_its_children_along(
     verb: str, place: Place, fitted: list[Any], curated: dict[str, bytes]
 ) -> None:
-    args = place.fit() if verb == "fit" else [*place.curate(), "-o", "out"]
-    with place.command(*args) as child:
+    with place.command(*COMMANDS[verb]) as child:
         children = started(child, verb)
         child.kill()
         child.communicate(timeout=60)
     assert gone(children)
     # A process that was started since they were counted may still be loading, and clears up when it hears of the end.
     assert is_soon_empty(place.temporary)
-    out = place.whole(*args)
+    out = place.whole(*COMMANDS[verb])
     assert place.left() == []
     if verb == "fit":
         assert result(out) == fitted
@@ -276,13 +272,14 @@ def test_k16_a_killed_command_takes_its_children_along(
 
 
 def test_k19_a_process_that_is_held_and_let_go_finishes(place: Place, fitted: list[Any]) -> None:
-    with place.command(*place.fit()) as child:
+    with place.command(*FIT) as child:
         held = {child.pid, *started(child, "fit")}
         for number in (signal.SIGSTOP, signal.SIGCONT):
             for process in held:
                 with suppress(ProcessLookupError):  # one that served a smaller rung may just have ended
                     os.kill(process, number)
-            time.sleep(2)
+            if number == signal.SIGSTOP:
+                time.sleep(3)  # longer than a process that is asked to end is waited for
         out, err = child.communicate(timeout=240)
     assert child.returncode == 0, err
     assert result(out) == fitted
@@ -290,7 +287,7 @@ def test_k19_a_process_that_is_held_and_let_go_finishes(place: Place, fitted: li
 
 
 def test_k19_under_nohup_a_hangup_stops_nothing(place: Place, fitted: list[Any]) -> None:
-    with place.command(*place.fit(), before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as child:
+    with place.command(*FIT, before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)) as child:
         started(child, "fit")
         child.send_signal(signal.SIGHUP)
         out, err = child.communicate(timeout=240)
