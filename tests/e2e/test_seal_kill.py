@@ -144,32 +144,48 @@ def test_a_report_that_is_written_again_counts_a_later_go_that_was_killed(tmp_pa
 CURATE = ("curate", "rows.jsonl", "-o", "clean", "--step", "exact", "--step", "near", "-q")
 
 
-@pytest.mark.parametrize(
-    ("number", "whom"),
-    [(signal.SIGINT, "broker"), (signal.SIGTERM, "broker"), (signal.SIGKILL, "command"), (signal.SIGKILL, "broker")],
+ENDINGS = (
+    (signal.SIGINT, "broker"),
+    (signal.SIGTERM, "broker"),
+    (signal.SIGKILL, "command"),
+    (signal.SIGKILL, "broker"),
 )
-def test_a_curation_that_is_stopped_leaves_evidence_that_it_began(tmp_path: Path, number: int, whom: str) -> None:
+
+
+def stop_a_curation(folder: Path, number: signal.Signals, whom: str) -> int:
+    """Begin a curation, stop it once a chunk more is done, and return the exit status."""
+
+    def chunks() -> int:
+        return len(list((folder / "clean").glob("artifacts/chunk/*")))
+
+    before = chunks()
+    words = command(*CURATE, "--chunk-mb", "1")
+    with subprocess.Popen(words, cwd=folder, env=variables(folder), stderr=subprocess.DEVNULL) as broker:
+        wait_until(lambda: (folder / "clean" / FILE).exists() and chunks() > before)
+        os.kill(broker.pid if whom == "broker" else sealed_child(broker.pid), number)
+        return broker.wait(timeout=60)
+
+
+def test_a_curation_that_is_stopped_leaves_evidence_that_it_began(tmp_path: Path) -> None:
+    """One curation, stopped in each way."""
     pytest.importorskip("numba", reason="the extra curate is not installed")
     rows = [{"text": f"row {i} " + " ".join(str(i * j) for j in range(400))} for i in range(8000)]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    words = command(*CURATE, "--chunk-mb", "1")
-    with subprocess.Popen(words, cwd=tmp_path, env=variables(tmp_path), stderr=subprocess.DEVNULL) as broker:
-        wait_until((tmp_path / "clean" / FILE).exists)
-        wait_until(lambda: bool(list((tmp_path / "clean").glob("artifacts/chunk/*"))))
-        os.kill(broker.pid if whom == "broker" else sealed_child(broker.pid), number)
-        code = broker.wait(timeout=60)
-    assert code in (128 + number, -number)
-    entry = json.loads((tmp_path / "clean" / FILE).read_text())["entries"][0]
-    ended = None if (number, whom) == (signal.SIGKILL, "broker") else -number if number == signal.SIGKILL else code
-    assert (entry["verb"], entry["ended"]) == ("curate", ended)
-    code, seen = verify(tmp_path, "clean")
-    assert code == 2
-    assert "FAILS  files: the curation is not finished" in seen
-    assert "self-attack" in seen
-    assert ("was killed; how it ended is unknown" in seen) == (ended is None)
+    ends: list[int | None] = []
+    for number, whom in ENDINGS:
+        code = stop_a_curation(tmp_path, number, whom)
+        assert code in (128 + number, -number)
+        ends.append(None if (number, whom) == (signal.SIGKILL, "broker") else -number if whom == "command" else code)
+        entries = json.loads((tmp_path / "clean" / FILE).read_text())["entries"]
+        assert [(entry["verb"], entry["ended"]) for entry in entries] == [("curate", end) for end in ends]
+        code, seen = verify(tmp_path, "clean")
+        assert code == 2
+        assert "FAILS  files: the curation is not finished" in seen
+        assert f"invocation {len(ends)} of {len(ends)}: self-attack" in seen
+        assert ("was killed; how it ended is unknown" in seen) == (None in ends)
     assert run(tmp_path, *CURATE, "--chunk-mb", "1").returncode == 0
     code, seen = verify(tmp_path, "clean")
-    assert (code, "invocation 2 of 2: kernel" in seen) == (0, True), seen
+    assert (code, "invocation 5 of 5: kernel" in seen) == (0, True), seen
     shard = next((tmp_path / "clean" / "clean").iterdir())
     shard.write_bytes(shard.read_bytes() + b"{}\n")
     assert "differs from the entry in report.json" in verify(tmp_path, "clean")[1]
