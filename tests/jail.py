@@ -55,7 +55,8 @@ def script(
 
 def environment(**more: str) -> dict[str, str]:
     """Give the environment in which this checkout is found."""
-    return {**os.environ, "PYTHONPATH": str(ROOT / "src"), **more}
+    path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, **more}
 
 
 def jailed(code: str, *, env: Mapping[str, str] | None = None, **how: object) -> subprocess.CompletedProcess[str]:

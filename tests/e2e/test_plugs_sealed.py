@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.jail import ROOT, environment, needs_all
+from tests.jail import environment, needs_all
 from tests.sample_package import write_package
 
 pytestmark = needs_all
@@ -84,40 +84,29 @@ def command(site: Path, *args: str | Path, cwd: Path) -> subprocess.CompletedPro
     )
 
 
-EXAMPLE = ROOT / "examples" / "support_mail.csv"
-CURATE = ("curate", EXAMPLE, "-o", "out", "--step", "exact", "--filter", "leaky", "--json", "-q")
-FIT = (
-    "fit",
-    EXAMPLE,
-    "--input",
-    "body",
-    "--target",
-    "label",
-    "--rung",
-    "constant",
-    "--scorer",
-    "leaky",
-    "--json",
-    "-q",
-)
+EXACT = ("-o", "out", "--step", "exact")
+CURATE = (*EXACT, "--filter", "leaky", "--json", "-q")
+FIT = ("--input", "body", "--target", "label", "--rung", "constant", "--scorer", "leaky", "--json", "-q")
 
 
-def test_n09_a_filter_that_opens_a_socket_is_blocked(tmp_path: Path, listener: socket.socket) -> None:
+def test_n09_a_filter_that_opens_a_socket_is_blocked(mails: Path, tmp_path: Path, listener: socket.socket) -> None:
     pytest.importorskip("numba", reason="the extra curate is not installed")
     site = put(tmp_path / "site", "filters", "leaky", FILTER, listener)
-    done = command(site, *CURATE, cwd=tmp_path)
+    done = command(site, "curate", mails, *CURATE, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["rows"] == 700
+    assert json.loads(done.stdout)["rows"] == 214
     assert "refused at import PermissionError" in done.stderr
     assert "refused asked PermissionError" in done.stderr
     assert visits(listener) == 0
     assert json.loads((tmp_path / "out/evidence.json").read_text())["entries"][0]["label"] == "sealed"
 
 
-def test_n09_a_filter_that_lets_the_refusal_through_ends_the_run(tmp_path: Path, listener: socket.socket) -> None:
+def test_n09_a_filter_that_lets_the_refusal_through_ends_the_run(
+    mails: Path, tmp_path: Path, listener: socket.socket
+) -> None:
     pytest.importorskip("numba", reason="the extra curate is not installed")
     site = put(tmp_path / "site", "filters", "leaky", LOUD, listener)
-    done = command(site, *CURATE, cwd=tmp_path)
+    done = command(site, "curate", mails, *CURATE, cwd=tmp_path)
     assert done.returncode == 2
     assert "E_PLUG: the filter leaky (acme-leaky 1.0) raised PermissionError" in done.stderr
     assert visits(listener) == 0
@@ -126,47 +115,47 @@ def test_n09_a_filter_that_lets_the_refusal_through_ends_the_run(tmp_path: Path,
 
 @pytest.mark.parametrize("where", ["flags", "file"])
 def test_n09_filters_of_ones_own_run_on_no_cluster_unless_it_is_said_to_be_unsealed(
-    where: str, tmp_path: Path, listener: socket.socket
+    where: str, mails: Path, tmp_path: Path, listener: socket.socket
 ) -> None:
     site = put(tmp_path / "site", "filters", "leaky", FILTER, listener)
-    named = [*CURATE[: CURATE.index("--filter")], "--engine", "ray", "--address", "127.0.0.1:9"]
+    named = [*EXACT, "--engine", "ray", "--address", "127.0.0.1:9"]
     if where == "file":
         (tmp_path / "ockham.toml").write_text('[[curate.filters]]\nname = "leaky"\nsettings = {}\n')
         named += ["--config", "ockham.toml"]
     else:
         named += ["--filter", "leaky:most=1", "--filter", "pattern:drop=x"]
-    done = command(site, *named, cwd=tmp_path)
+    done = command(site, "curate", mails, *named, cwd=tmp_path)
     assert done.returncode == 2
     assert "E_SEALED: nothing would keep the code of leaky from the network on a Ray cluster" in done.stderr
     assert "add --unsealed" in done.stderr
     assert (visits(listener), (tmp_path / "out").exists()) == (0, False)
 
 
-def test_n09_a_filter_of_ours_may_run_on_a_cluster(tmp_path: Path) -> None:
+def test_n09_a_filter_of_ours_may_run_on_a_cluster(mails: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="the extra ray is not installed")
-    named = [*CURATE[: CURATE.index("--filter")], "--filter", "pattern:drop=x", "--engine", "ray"]
-    done = command(tmp_path, *named, "--address", "127.0.0.1:9", cwd=tmp_path)
+    named = [*EXACT, "--filter", "pattern:drop=x", "--engine", "ray"]
+    done = command(tmp_path, "curate", mails, *named, "--address", "127.0.0.1:9", cwd=tmp_path)
     assert "E_SEALED" not in done.stderr
     assert "no Ray cluster answers" in done.stderr
 
 
-def test_n09_a_scorer_that_opens_a_socket_is_blocked(tmp_path: Path, listener: socket.socket) -> None:
+def test_n09_a_scorer_that_opens_a_socket_is_blocked(mails: Path, tmp_path: Path, listener: socket.socket) -> None:
     site = put(tmp_path / "site", "scorers", "leaky", SCORER, listener)
-    done = command(site, *FIT, "--out", "run", cwd=tmp_path)
+    done = command(site, "fit", mails, *FIT, "--out", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     verdict = json.loads(done.stdout)
     assert (verdict["sealed"], verdict["metric"]) == ("sealed", "score")
     assert "refused asked PermissionError" in done.stderr
-    measured = command(site, "eval", "run", EXAMPLE, "--scorer", "leaky", "--json", "-q", cwd=tmp_path)
+    measured = command(site, "eval", "run", mails, "--scorer", "leaky", "--json", "-q", cwd=tmp_path)
     assert measured.returncode == 0, measured.stderr
     assert "refused asked PermissionError" in measured.stderr
     assert visits(listener) == 0
 
 
-def test_without_walls_the_same_leak_gets_out(tmp_path: Path, listener: socket.socket) -> None:
+def test_without_walls_the_same_leak_gets_out(mails: Path, tmp_path: Path, listener: socket.socket) -> None:
     """The control: were this to fail, the tests above would say nothing."""
     site = put(tmp_path / "site", "scorers", "leaky", SCORER, listener)
-    done = command(site, *FIT, "--out", "run", "--unsealed", cwd=tmp_path)
+    done = command(site, "fit", mails, *FIT, "--out", "run", "--unsealed", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["sealed"] == "not sealed: --unsealed"
     assert visits(listener) >= 2

@@ -12,7 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.e2e.test_sealed_endpoint import COLUMNS, EXAMPLE, FIT, command, ledgers, naming, run, variables
+from tests.e2e.test_sealed_endpoint import (  # noqa: F401 - a fixture for every test
+    COLUMNS,
+    EXAMPLE,
+    FIT,
+    command,
+    ledgers,
+    mails_beside,
+    naming,
+    run,
+    variables,
+)
 from tests.jail import needs_all
 from tests.stub_api import Response, Seen, StubApi, says, serving
 
@@ -218,7 +228,7 @@ def test_a_go_that_is_still_at_work_is_not_taken_for_a_killed_one(tmp_path: Path
         ) as broker,
     ):
         wait_until(lambda: len(api.seen) >= 3)
-        busy = run(tmp_path, "fit", str(EXAMPLE), *COLUMNS, "--rung", "constant", "--out", "run", "-q")
+        busy = run(tmp_path, "fit", EXAMPLE, *COLUMNS, "--rung", "constant", "--out", "run", "-q")
         assert "E_RUN_LOCKED" in busy.stderr
         assert len(list((tmp_path / "state").rglob("goes/*"))) == len(ledgers(tmp_path)) == 1
         assert "has not ended: it is still running, or was killed" in verify(tmp_path)[1]

@@ -11,17 +11,24 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.jail import ROOT, environment, needs_all
+from tests.few_mails import write_few_mails
+from tests.jail import environment, needs_all
 from tests.stub_api import Response, Seen, StubApi, says, serving
 
 from ockham.sealed.evidence import FILE, check_evidence
 
-EXAMPLE = ROOT / "examples" / "support_mail.csv"
+EXAMPLE = "mails.csv"
 COLUMNS = ("--input", "body", "--target", "label")
-FIT = ("fit", str(EXAMPLE), *COLUMNS, "--rung", "constant", "--rung", "endpoint", "--json", "--out", "run", "-q")
+FIT = ("fit", EXAMPLE, *COLUMNS, "--rung", "constant", "--rung", "endpoint", "--json", "--out", "run", "-q")
 KEY = "sk-CANARY-KEY"
 
 pytestmark = needs_all
+
+
+@pytest.fixture(autouse=True)
+def mails_beside(tmp_path: Path) -> None:
+    """Write the mails where the commands of a test are called."""
+    write_few_mails(tmp_path / EXAMPLE)
 
 
 def naming(api: StubApi) -> tuple[str, ...]:
