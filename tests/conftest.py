@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(Path(at_start.__file__).parent), os.environ.get("PYTHONPATH")])
 )
+
+# Python keeps what it has compiled, whatever the environment says. Without it each of the many processes that tests
+# start compiles what it imports of ockham, and each worker rewrites the assertions of all tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # The libraries that tests import are some million objects that stay. Searching them for garbage took two fifths of the
 # collection's processor time and a fifth of the tests'.
