@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,6 +25,7 @@ COLUMNS = ("--input", "body", "--target", "label")
 FIT = ("fit", "rows.csv", *COLUMNS, "--rung", "constant", "--rung", "encoder", "--out", "run")
 TUNE = ("tune", "rows.csv", *COLUMNS, "--epochs", "1", "--out", "tuned", "--unsealed", "--base")
 """Without the jail, which would hide what the libraries try."""
+CURATE = ("curate", "rows.csv", *COLUMNS, "--min-words", "1", "--out", "clean")
 SPEAK = """
 import time
 import onnxruntime
@@ -85,12 +86,35 @@ def assert_silent(traffic: sinkhole.Traffic, home: Path) -> None:
     assert [file for file in sweep.left_in(home) if "icrosoft" in file or "deviceid" in file] == []
 
 
+def answer(home: Path) -> sinkhole.Traffic:
+    """Answer the rows with the encoder of the run in a home."""
+    return run(home, "-m", "ockham", "predict", str(bundle_of(home)), "rows.csv", "-o", "answers.csv")
+
+
+def serve(home: Path) -> sinkhole.Traffic:
+    """Start the serving process of the encoder in a home from a program that was told nothing."""
+    code = f"""import os, time
+import ockham
+from pathlib import Path
+from ockham.serving.process import ServingProcess
+os.environ.pop("ORT_DISABLE_TELEMETRY", None)
+with ServingProcess(Path({str(bundle_of(home))!r})) as serving:
+    print(len(serving.answer(["where is my parcel"])))
+    time.sleep({LONG_ENOUGH})"""
+    return run(home, "-c", code)
+
+
 Passage = tuple[Path, Future[sinkhole.Traffic]]
+BEHIND_FIT = {"predict": answer, "serving": serve}
+CREWS = {"processes": ("--workers", "2"), "ray": ("--engine", "ray", "--workers", "2")}
 
 
 @pytest.fixture(scope="module")
 def passages(sealed_world: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Passage]]:
-    """Ways in, each with a home of its own, all begun together: most of their time they wait for a word."""
+    """Ways in, each with a home of its own, all begun together: most of their time they wait for a word.
+
+    Those that need a run begin where the command `fit` has ended, in its home.
+    """
     early = API.replace("import ockham\n", "import onnxruntime\nimport ockham\n", 1).replace("[one.status", "[one.why")
     commands: dict[str, tuple[tuple[str, ...], str | None]] = {
         "alone": (("-c", SPEAK), COLLECTOR),
@@ -100,19 +124,22 @@ def passages(sealed_world: None, tmp_path_factory: pytest.TempPathFactory) -> It
     }
     if (model := proof.tiny_model(tmp_path_factory.mktemp("model") / "tiny")) is not None:
         commands["tune"] = (("-m", "ockham", *TUNE, model), None)
-    with ThreadPoolExecutor(len(commands)) as pool:
+    for crew, words in CREWS.items():
+        commands[crew] = (("-m", "ockham", *CURATE, *words), None)
+    with ThreadPoolExecutor(len(commands) + len(BEHIND_FIT)) as pool:
         begun: dict[str, Passage] = {}
         for name, (command, until) in commands.items():
             home = world(tmp_path_factory.mktemp(name))
             begun[name] = home, pool.submit(run, home, *command, until=until)
+        home, fit = begun["fit"]
+        for name, work in BEHIND_FIT.items():
+
+            def follow(work: Callable[[Path], sinkhole.Traffic] = work) -> sinkhole.Traffic:
+                fit.result()
+                return work(home)
+
+            begun[name] = home, pool.submit(follow)
         yield begun
-
-
-@pytest.fixture(scope="module")
-def fitted(passages: dict[str, Passage]) -> tuple[Path, sinkhole.Traffic]:
-    """A home in which `ockham fit` has climbed to the encoder, and what that sent."""
-    home, traffic = passages["fit"]
-    return home, traffic.result()
 
 
 def test_the_library_alone_reports_to_its_vendor_or_these_tests_prove_nothing(
@@ -129,17 +156,18 @@ def test_the_library_alone_reports_to_its_vendor_or_these_tests_prove_nothing(
     assert {Path(file).name for file in sweep.left_in(home) if file.startswith(FOLDER)} >= {"deviceid"}
 
 
-def test_the_command_fit_reports_nothing(sealed_world: None, fitted: tuple[Path, sinkhole.Traffic]) -> None:
-    home, traffic = fitted
+def test_the_command_fit_reports_nothing(passages: dict[str, Passage]) -> None:
+    home, begun = passages["fit"]
+    traffic = begun.result()
     assert traffic.status in (0, 3, 4), traffic.stderr
     assert "encoder failed" not in traffic.stderr
     assert "encoder skipped" not in traffic.stderr
     assert_silent(traffic, home)
 
 
-def test_the_command_predict_reports_nothing(sealed_world: None, fitted: tuple[Path, sinkhole.Traffic]) -> None:
-    home, _ = fitted
-    traffic = run(home, "-m", "ockham", "predict", str(bundle_of(home)), "rows.csv", "-o", "answers.csv")
+def test_the_command_predict_reports_nothing(passages: dict[str, Passage]) -> None:
+    home, begun = passages["predict"]
+    traffic = begun.result()
     assert traffic.status == 0, traffic.stderr
     assert len((home / "answers.csv").read_text(encoding="utf-8").splitlines()) > 100
     assert_silent(traffic, home)
@@ -163,20 +191,9 @@ def test_the_python_interface_reports_nothing(passages: dict[str, Passage]) -> N
     assert_silent(traffic, home)
 
 
-def test_the_serving_process_reports_nothing_whatever_its_parent_was_told(
-    sealed_world: None, fitted: tuple[Path, sinkhole.Traffic]
-) -> None:
-    home, _ = fitted
-    bundle = bundle_of(home)
-    code = f"""import os, time
-import ockham
-from pathlib import Path
-from ockham.serving.process import ServingProcess
-os.environ.pop("ORT_DISABLE_TELEMETRY", None)
-with ServingProcess(Path({str(bundle)!r})) as serving:
-    print(len(serving.answer(["where is my parcel"])))
-    time.sleep({LONG_ENOUGH})"""
-    traffic = run(home, "-c", code)
+def test_the_serving_process_reports_nothing_whatever_its_parent_was_told(passages: dict[str, Passage]) -> None:
+    home, begun = passages["serving"]
+    traffic = begun.result()
     assert (traffic.status, traffic.stdout) == (0, "1\n"), traffic.stderr
     assert_silent(traffic, home)
 
@@ -187,12 +204,12 @@ def test_an_import_of_the_library_before_ours_skips_the_encoder_and_says_why(pas
     assert "set ORT_DISABLE_TELEMETRY=1" in traffic.stdout
 
 
-@pytest.mark.parametrize("crew", [("--workers", "2"), ("--engine", "ray", "--workers", "2")], ids=["processes", "ray"])
-def test_the_processes_of_curate_send_nothing(sealed_world: None, tmp_path: Path, crew: tuple[str, ...]) -> None:
-    for module in ("numba", *(["ray"] if "ray" in crew else [])):
+@pytest.mark.parametrize("crew", CREWS)
+def test_the_processes_of_curate_send_nothing(passages: dict[str, Passage], crew: str) -> None:
+    for module in ("numba", *(["ray"] if crew == "ray" else [])):
         pytest.importorskip(module, reason=f"{module} is not installed")
-    home = world(tmp_path)
-    traffic = run(home, "-m", "ockham", "curate", "rows.csv", *COLUMNS, "--min-words", "1", "--out", "clean", *crew)
+    home, begun = passages[crew]
+    traffic = begun.result()
     assert traffic.status == 0, traffic.stderr
     assert (home / "clean/report.json").exists()
     assert_silent(traffic, home)
