@@ -13,6 +13,7 @@ from tests.at_start import sitecustomize as at_start
 from tests.few_mails import write_few_mails
 
 from ockham import machine
+from ockham.convert.gguf_export import Converter
 from ockham.sealed import switches
 
 # A test's process is one of ours: it fetches nothing either.
@@ -72,6 +73,13 @@ def cache_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
             patch.delenv(name, raising=False)
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def converter() -> Iterator[Converter]:
+    """One converter to GGUF for every test of this process: what it needs takes seconds to import."""
+    with Converter() as shared:
+        yield shared
 
 
 @pytest.fixture(scope="session")

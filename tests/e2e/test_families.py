@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tests import tiny_decoder
 
 from ockham.convert import checkpoint_folder, gguf_export, gguf_quantize, pretokenizer
+from ockham.convert.gguf_export import Converter
 from ockham.errors import ModelError
 from ockham.llm.llamacpp import Engine, EngineSpec
 
@@ -40,16 +41,15 @@ TEXTS = (
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def folders(tmp_path_factory: pytest.TempPathFactory, converter: Converter) -> dict[str, Path]:
     """A converted model of each family beside its folder. No folder bears a family's name: llama.cpp reads names."""
     root = tmp_path_factory.mktemp("families")
     made = {name: root / f"small-{place}" for place, name in enumerate(tiny_decoder.FAMILIES)}
     for name, folder in made.items():
         tiny_decoder.family(name, folder)
         checkpoint_folder.check_model(folder)
-    with gguf_export.Converter() as converter:
-        for folder in made.values():
-            converter.convert(folder, folder.with_name(f"{folder.name}.gguf"), "f16")
+    for folder in made.values():
+        converter.convert(folder, folder.with_name(f"{folder.name}.gguf"), "f16")
     return made
 
 
@@ -145,9 +145,11 @@ def adapter(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     return folder
 
 
-def test_an_adapter_apart_gives_what_peft_gives(folders: dict[str, Path], adapter: Path, tmp_path: Path) -> None:
+def test_an_adapter_apart_gives_what_peft_gives(
+    folders: dict[str, Path], adapter: Path, converter: Converter, tmp_path: Path
+) -> None:
     folder = folders["llama"]
-    made = gguf_export.convert_adapter(adapter, folder, tmp_path / "adapter.gguf")
+    made = converter.convert_adapter(adapter, folder, tmp_path / "adapter.gguf")
     assert made.source == checkpoint_folder.check_model(folder).digest
     true, base = expected(folder, adapter), expected(folder)
     assert np.abs(true - base).max() > 0.5, "the adapter changes the answer"
@@ -155,15 +157,17 @@ def test_an_adapter_apart_gives_what_peft_gives(folders: dict[str, Path], adapte
     assert np.abs(got - true).max() < 0.05
 
 
-def test_a_folder_converts_to_8_bits_at_once(folders: dict[str, Path], tmp_path: Path) -> None:
-    one = gguf_export.convert(folders["llama"], tmp_path / "one.gguf", "q8_0")
+def test_a_folder_converts_to_8_bits_at_once(folders: dict[str, Path], converter: Converter, tmp_path: Path) -> None:
+    one = converter.convert(folders["llama"], tmp_path / "one.gguf", "q8_0")
     assert one.nbytes == one.path.stat().st_size
     assert one.source == checkpoint_folder.check_model(folders["llama"]).digest
     true = expected(folders["llama"])
     assert lost(true, found(one.path, len(true))) < 0.05
 
 
-def test_splitting_rules_that_llama_cpp_does_not_know_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_splitting_rules_that_llama_cpp_does_not_know_are_refused(
+    folders: dict[str, Path], converter: Converter, tmp_path: Path
+) -> None:
     folder = tmp_path / "odd"
     tiny_decoder.family("llama", folder)
     path = folder / "tokenizer.json"
@@ -172,17 +176,19 @@ def test_splitting_rules_that_llama_cpp_does_not_know_are_refused(folders: dict[
     path.write_text(json.dumps(rules))
     assert pretokenizer.recognise(folder) is None
     with pytest.raises(ModelError, match=r"splits texts in a way that llama\.cpp does not know") as caught:
-        gguf_export.convert(folder, tmp_path / "odd.gguf", "f16")
+        converter.convert(folder, tmp_path / "odd.gguf", "f16")
     assert caught.value.code == "E_MODEL_FORMAT"
 
 
-def test_an_architecture_the_converter_does_not_know_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_an_architecture_the_converter_does_not_know_is_refused(
+    folders: dict[str, Path], converter: Converter, tmp_path: Path
+) -> None:
     folder = tmp_path / "unknown"
     shutil.copytree(folders["llama"], folder)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "architectures": ["NobodyKnowsForCausalLM"]}))
     with pytest.raises(ModelError, match="does not know this architecture") as caught:
-        gguf_export.convert(folder, tmp_path / "unknown.gguf", "f16")
+        converter.convert(folder, tmp_path / "unknown.gguf", "f16")
     assert caught.value.code == "E_MODEL_FORMAT"
     assert not (tmp_path / "unknown.gguf").exists()
 

@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from ockham import catalog
-from ockham.convert import gguf_export, gguf_quantize
+from ockham.convert import gguf_quantize
 from ockham.convert.checkpoint_folder import check_model
+from ockham.convert.gguf_export import Converter
 from ockham.ladder import run_folder
 from ockham.ladder.fit import FitSpec, fit
 from ockham.llm.llamacpp import Engine, EngineSpec
@@ -55,7 +56,9 @@ def test_it_stands_on_the_shelf_of_every_machine(folder: Path, tmp_path: Path) -
 
 @pytest.mark.tune
 @pytest.mark.slow
-def test_the_engine_gives_its_logits_and_quantizing_loses_little(folder: Path, tmp_path: Path) -> None:
+def test_the_engine_gives_its_logits_and_quantizing_loses_little(
+    folder: Path, converter: Converter, tmp_path: Path
+) -> None:
     import torch
     from tokenizers import Tokenizer
     from transformers import AutoModelForCausalLM
@@ -65,7 +68,7 @@ def test_the_engine_gives_its_logits_and_quantizing_loses_little(folder: Path, t
     texts = [own.encode(text, add_special_tokens=False).ids for text in TEXTS]
     with torch.no_grad():
         true = [torch.log_softmax(model(torch.tensor([text])).logits[0, -1], 0).double().numpy() for text in texts]
-    gguf_export.convert(folder, tmp_path / "f16.gguf", "f16")
+    converter.convert(folder, tmp_path / "f16.gguf", "f16")
     losses: dict[str, float] = {}
     for form in ("f16", "q8_0", "q4_0"):
         path = tmp_path / f"{form}.gguf"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from tests.golden.test_parity_gate import (
 )
 
 from ockham import catalog
+from ockham.convert.gguf_export import Converter
 
 __all__ = [
     "test_a_damaged_file_is_found",
@@ -35,13 +35,12 @@ pytestmark = [pytest.mark.tune, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gate.World]:
+def world(tmp_path_factory: pytest.TempPathFactory, converter: Converter) -> gate.World:
     root = tmp_path_factory.mktemp("gate")
     folder = Path(shutil.copytree(catalog.shipped_folder("ockham-nano") or "", root / "nano"))
     other = shaken(Path(shutil.copytree(folder, root / "other")))
     template = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))["chat_template"]
-    with gate.inhabit(root, folder, other, template, real=True) as made:
-        yield made
+    return gate.inhabit(root, (folder, other), template, converter, real=True)
 
 
 def shaken(folder: Path) -> Path:

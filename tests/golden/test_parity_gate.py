@@ -11,8 +11,7 @@ import itertools
 import json
 import random
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,22 +74,20 @@ def scores(answers: Sequence[str]) -> tuple[Score, ...]:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, converter: Converter) -> World:
     root = tmp_path_factory.mktemp("gate")
     folder, other = tiny_decoder.llama(root / "tiny"), tiny_decoder.llama(root / "other", seed=7)
-    with inhabit(root, folder, other, tiny_decoder.CHATML, real=False) as made:
-        yield made
+    return inhabit(root, (folder, other), tiny_decoder.CHATML, converter, real=False)
 
 
-@contextmanager
-def inhabit(root: Path, folder: Path, other: Path, template: str, *, real: bool) -> Iterator[World]:
-    """Put an adapter beside a model, tuned if the model is a real one, and convert both."""
+def inhabit(root: Path, folders: tuple[Path, Path], template: str, converter: Converter, *, real: bool) -> World:
+    """Put an adapter beside the first of two models, tuned if it is a real one, and convert both."""
+    folder, other = folders
     templated(folder, START + template)
-    with Converter() as converter:
-        base = converter.convert(folder, root / "base.gguf", "f16")
-        learnt, answers = _tuned(root, folder, base, real=real)
-        adapter = converter.convert_adapter(root / "adapter", folder, root / "adapter.gguf")
-        yield World(folder, other, template, base, adapter, converter, learnt, answers)
+    base = converter.convert(folder, root / "base.gguf", "f16")
+    learnt, answers = _tuned(root, folder, base, real=real)
+    adapter = converter.convert_adapter(root / "adapter", folder, root / "adapter.gguf")
+    return World(folder, other, template, base, adapter, converter, learnt, answers)
 
 
 def _tuned(root: Path, folder: Path, base: Converted, *, real: bool) -> tuple[list[Question], list[str]]:

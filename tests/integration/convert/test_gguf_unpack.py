@@ -9,7 +9,7 @@ from tests import tiny_gguf
 from tests.gguf_bytes import STRING, UINT32, pair
 
 from ockham.convert import gguf_unpack
-from ockham.convert.gguf_export import convert
+from ockham.convert.gguf_export import Converter
 from ockham.errors import ModelError
 
 pytest.importorskip("gguf", reason="the extra gguf is not installed")
@@ -17,11 +17,11 @@ pytest.importorskip("transformers", reason="the extra gguf is not installed")
 pytestmark = pytest.mark.tune
 
 
-def test_a_file_is_unpacked_into_a_folder_with_its_weights(tmp_path: Path) -> None:
+def test_a_file_is_unpacked_into_a_folder_with_its_weights(converter: Converter, tmp_path: Path) -> None:
     path = tiny_gguf.write(tmp_path / "tiny.gguf")
     assert gguf_unpack.can_unpack(path) is None
     gguf_unpack.write_folder(path, tmp_path / "folder")
-    again = convert(tmp_path / "folder", tmp_path / "again.gguf", "f16").path
+    again = converter.convert(tmp_path / "folder", tmp_path / "again.gguf", "f16").path
     assert gguf_unpack.find_difference(path, again) is None
     other = tiny_gguf.write(tmp_path / "other.gguf", seed=1)
     assert "holds other numbers" in (gguf_unpack.find_difference(other, again) or "")

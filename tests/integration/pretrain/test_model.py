@@ -14,6 +14,8 @@ from pretrain import bpe, folder, instruct, model
 from pretrain.model import SHAPES, Portion, Shape
 from safetensors.torch import load_file
 
+from ockham.convert.gguf_export import Converter
+
 pytestmark = pytest.mark.tune
 
 TINY = Shape(vocabulary=320, hidden=64, layers=3, heads=4, kv_heads=2, ffn=96, context=32, tied=False)
@@ -181,14 +183,13 @@ def test_chats_are_encoded_as_the_template_writes_them_and_only_answers_count(wr
 
 
 @pytest.mark.slow
-def test_llama_cpp_gives_the_same_tokens_and_logits(written: Path, tmp_path: Path) -> None:
+def test_llama_cpp_gives_the_same_tokens_and_logits(written: Path, converter: Converter, tmp_path: Path) -> None:
     pytest.importorskip("xllamacpp", reason="needs ockham[gguf]")
     from ockham.convert import pretokenizer
-    from ockham.convert.gguf_export import convert
     from ockham.llm.llamacpp import Engine, EngineSpec
 
     assert pretokenizer.recognise(written) == bpe.PRE_TOKENIZER
-    convert(written, tmp_path / "nano.gguf", "f32")
+    converter.convert(written, tmp_path / "nano.gguf", "f32")
     engine = Engine(tmp_path / "nano.gguf", EngineSpec(context=32, slots=1, threads=1, own_template=True))
     try:
         ours = bpe.load(written / "tokenizer.json")
