@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests import tiny_gguf
+from tests.at_start import sitecustomize as at_start
 
 from ockham import machine
 from ockham.downloads.pull import PullSpec, pull
@@ -22,7 +23,9 @@ BARRED = (
 )  # fmt: skip
 """What only the extras [convert] and [tune] install."""
 BAR = f"""
+import runpy
 from importlib.machinery import PathFinder
+runpy.run_path({at_start.__file__!r})  # what Python would have run in place of this file
 find = PathFinder.find_spec
 def find_spec(cls, name, path=None, target=None):
     return None if name.partition(".")[0] in {BARRED!r} else find(name, path, target)
