@@ -22,14 +22,12 @@ from ockham.server.console_facts import console_facts, split_cells
 from ockham.server.console_reader import ConsoleReader, read_report
 from ockham.server.served_bundle import read_served_bundles
 
-MAILS = Path(__file__).parents[3] / "examples/support_mail.csv"
-
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(mails: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "mail"
     spec = ockham.FitSpec(inputs=("subject", "body"), target="label", rungs=("constant", "lookup"))
-    ockham.fit(MAILS, spec, ockham.Requirements(), out=folder)
+    ockham.fit(mails, spec, ockham.Requirements(), out=folder)
     return folder
 
 
