@@ -24,6 +24,7 @@ from ockham.llm import prompts
 from ockham.models.backend import is_networked
 from ockham.models.extraction import field_match
 from ockham.plain_numbers import milliseconds, percent, percent_range
+from ockham.readers.row_sample import evenly_spaced
 from ockham.records import (
     Answer,
     Candidate,
@@ -267,7 +268,7 @@ def _reordered_questions(context: RunContext) -> list[tuple[int, Example]]:
     if context.config.task != "choose":
         return []
     form = infer_answer_form(rows)
-    few = range(0, len(rows), max(1, len(rows) // _REORDERED))[:_REORDERED]
+    few = evenly_spaced(range(len(rows)), _REORDERED)
     pairs = [(index, multiple_choice.reshuffle_options(rows[index], form, context.config.seed)) for index in few]
     return [(index, dataclasses.replace(row, id=f"{row.id} again")) for index, row in pairs if row is not None]
 
