@@ -19,6 +19,7 @@ import ockham
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+MAILS = Path(__file__).parents[2] / "examples/support_mail.csv"
 HOSTILE = "<img src=x onerror=window.hit=1>"
 pytestmark = [
     pytest.mark.browser,
@@ -32,10 +33,10 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def served(mails: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("runs")
     spec = ockham.FitSpec(inputs=("subject", "body"), target="label", rungs=("constant", "lookup"))
-    ockham.fit(mails, spec, ockham.Requirements(), out=folder / "mail")
+    ockham.fit(MAILS, spec, ockham.Requirements(), out=folder / "mail")
     person = fake_bundle(folder / "person", {"Ann": '{"name":"Ann","city":"<b>Ulm</b>"}'}, task="extract")
     tale = fake_bundle(folder / "tale", {"tell": HOSTILE})
     with serve(folder / "mail", f"person={person}", f"tale={tale}") as server:
