@@ -69,7 +69,7 @@ def test_a_climb_asks_the_judge_once_and_without_one_nobody(tmp_path: Path, monk
     assert one.cost == pytest.approx(rows * (100 * 1.0 + 2 * 2.0) / 1e6)
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "What a large model says about the answers" in page
-    assert "The verdict does not rest on it" in page
+    assert "The verdict does not depend on it" in page
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a connection was made")
