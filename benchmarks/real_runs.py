@@ -126,7 +126,7 @@ def climb(wanted: Run) -> dict[str, Any]:
         today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
         measured = {"date": today, "wall_seconds": done.wall, "peak_rss_mb": done.peak_mb}
         verdict = json.loads(done.output)
-        del verdict["run"]  # where it lies says nothing to others
+        del verdict["run"], verdict["next"]  # where it lies says nothing to others
         cell.write_text(json.dumps({**measured, "verdict": verdict}) + "\n", encoding="utf-8")
     return dict(json.loads(cell.read_text(encoding="utf-8")))
 
