@@ -225,12 +225,16 @@ def _inputs(names: Sequence[str], request: ColumnRequest) -> tuple[str, ...]:
     return tuple(candidates)
 
 
+def spelling_of(name: str, names: Sequence[str]) -> str:
+    """Return the column of that name as the table spells it; "" where there is none, or no single one."""
+    alike = [name] if name in names else [other for other in names if plain_name(other) == plain_name(name)]
+    return alike[0] if len(alike) == 1 else ""
+
+
 def _find_column(names: Sequence[str], name: str, request: ColumnRequest, flag: str, code: str) -> str:
-    if name in names:
-        return name
-    alike = [other for other in names if plain_name(other) == plain_name(name)]
-    if len(alike) == 1:
-        return alike[0]
+    spelling = spelling_of(name, names)
+    if spelling or name in names:
+        return spelling
     near = [] if request.headerless else difflib.get_close_matches(name, names, n=1)
     guess = f"did you mean {flag} {printable(near[0])}?" if near else f"name one of its columns with {flag}"
     raise DataError(

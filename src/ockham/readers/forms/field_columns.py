@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ockham.errors import DataError
 from ockham.printable import printable
-from ockham.readers.columns import list_columns, plain_name
+from ockham.readers.columns import list_columns, plain_name, spelling_of
 from ockham.readers.forms.form import Cells, Form, FormReader, FormSample
 from ockham.readers.table import text_of
 from ockham.readers.target_names import join_names, split_names
@@ -18,7 +18,7 @@ def _open(sample: FormSample) -> FormReader | None:
     if not request.target or not request.labelled or request.headerless:
         return None
     names, target = split_names(request.target, sample.columns), request.target
-    if len(names) < 2 or not any(_find_column(sample.columns, name) for name in names):
+    if len(names) < 2 or not any(spelling_of(name, sample.columns) for name in names):
         return None  # a name with commas in it may be that of another form's column
     columns = _find_columns(sample, names)
     group = {plain_name(request.group or "")}
@@ -48,7 +48,7 @@ def _find_columns(sample: FormSample, names: Sequence[str]) -> Mapping[str, str]
 
     Raises `DataError`: ``E_LABEL_MISSING`` where there is none, ``E_COLUMN`` where one is named twice, or is the input.
     """
-    columns = {name: _find_column(sample.columns, name) for name in names}
+    columns = {name: spelling_of(name, sample.columns) for name in names}
     if not all(columns.values()):
         raise _no_column(sample, columns)
     plain = [plain_name(name) for name in names]
@@ -62,12 +62,6 @@ def _find_columns(sample: FormSample, names: Sequence[str]) -> Mapping[str, str]
         message = f"{sample.request.source}: column {printable(both)!r} is named as both input and target"
         raise DataError("E_COLUMN", message, fix="name different columns with --input and --target")
     return columns
-
-
-def _find_column(columns: Sequence[str], name: str) -> str:
-    """Return the column as the table spells it; "" where there is none, or no single one."""
-    alike = [name] if name in columns else [other for other in columns if plain_name(other) == plain_name(name)]
-    return alike[0] if len(alike) == 1 else ""
 
 
 def _no_column(sample: FormSample, columns: Mapping[str, str]) -> DataError:
