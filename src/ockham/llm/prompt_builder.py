@@ -158,10 +158,9 @@ class PromptTask:
 
     def write_target_whole(self, target: str) -> str:
         """Write a target with every field that the schema has; as it stands where there is no schema."""
-        plain = None if self.schema is None else readable(target)
-        if plain is None:
+        if self.schema is None or (plain := readable(target)) is None:
             return target
-        return json.dumps(json_schema.fill(json.loads(plain), json.loads(self.schema or "{}")), ensure_ascii=False)
+        return json.dumps(json_schema.fill(json.loads(plain), json.loads(self.schema)), ensure_ascii=False)
 
 
 def infer_prompt_task(
@@ -204,18 +203,18 @@ def longest(task: PromptTask, examples: Sequence[Example]) -> int:
     return max(len(answer.encode("utf-8", "replace")) for answer in answers) + every_field + 8
 
 
-def longest_in_tokens(task: PromptTask, examples: Sequence[Example], count: Callable[[str], int]) -> int:
+def longest_in_tokens(task: PromptTask, examples: Sequence[Example], count: Callable[[str], int], most: int) -> int:
     """Return how many of a model's own tokens an answer may have: half as many again as the longest target has.
 
-    ``count`` counts the tokens of a text. `longest` bounds it, and holds where a text is not written freely. A model
-    that does not come to an end, as many do before they are tuned, stops two to three times as early by this.
+    ``count`` counts the tokens of a text. ``most``, from `longest`, bounds it, and holds where a text is not written
+    freely. A model that does not come to an end, as many do before they are tuned, stops two to three times as early
+    by this.
     """
-    bytes_bound = longest(task, examples)
     if task.name not in ("generate", "extract"):
-        return bytes_bound
+        return most
     targets = {task.write_target_whole(example.target) for example in examples}
     longest_targets = sorted(targets, key=lambda target: (len(target), target))[-_COUNTED:]
-    return min(bytes_bound, math.ceil(_ROOM * max(map(count, longest_targets))) + _SPARE)
+    return min(most, math.ceil(_ROOM * max(map(count, longest_targets))) + _SPARE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

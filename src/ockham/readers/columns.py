@@ -267,12 +267,12 @@ def _likelier(candidates: Sequence[str], request: ColumnRequest, what: str) -> _
     """
     cells = {name: _cells(name, request) for name in candidates}
     if what == "input":
-        best = max(candidates, key=lambda name: _word_rate(cells[name]))
-        return _Likely(best if _word_rate(cells[best]) > 0 else "")
-    best = max(
-        candidates, key=lambda name: (_label_fitness(cells[name]) > 0, _name_rank(name), _label_fitness(cells[name]))
-    )
-    if _label_fitness(cells[best]) > 0:
+        rates = {name: _word_rate(cells[name]) for name in candidates}
+        best = max(candidates, key=rates.__getitem__)
+        return _Likely(best if rates[best] > 0 else "")
+    fit = {name: _label_fitness(cells[name]) for name in candidates}
+    best = max(candidates, key=lambda name: (fit[name] > 0, _name_rank(name), fit[name]))
+    if fit[best] > 0:
         distinct = len({str(cell) for cell in cells[best]})
         name = "its name, and " if _name_rank(best) > 0 else ""
         return _Likely(best, f"{name}{distinct:,} different values in the first {len(request.rows):,} rows")

@@ -245,11 +245,11 @@ def fit_context(rows: SizedRows, base: Base, folder: Path, spec: GgufSpec) -> Gg
         with words(base) as opened_base:
             return fit_context(rows, opened_base, folder, spec)
     engine, shown = base.engine, prompt_builder.task_shown(rows.task, rows.examples, "")
-    answer = prompt_builder.longest_in_tokens(
-        shown, rows.examples, lambda text: len(engine.tokens(text, special=False))
-    )
     room = min(prompt_builder.longest(shown, rows.examples), spec.context // 2)
-    spec = dataclasses.replace(spec, max_output_tokens=min(answer, room))
+    answer = prompt_builder.longest_in_tokens(
+        shown, rows.examples, lambda text: len(engine.tokens(text, special=False)), room
+    )
+    spec = dataclasses.replace(spec, max_output_tokens=answer)
     lent = dataclasses.replace(base, copy=False)
     causal_lm.fit(rows.examples, folder, lent, spec, task=rows.task, instructions=rows.instructions)
     sample = evenly_spaced(rows.questions, _SIZED)

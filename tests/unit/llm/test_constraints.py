@@ -236,10 +236,9 @@ def count_words(text: str) -> int:
 def test_a_text_that_is_written_freely_may_have_half_as_many_tokens_again_as_the_longest_target() -> None:
     rows = [Example(id=str(n), input="say it", target="a word " * n) for n in range(1, 21)]
     task = task_shown("generate", rows, "")
-    assert longest_in_tokens(task, rows, count_words) == 1.5 * 40 + 16
-    assert longest_in_tokens(task, rows, lambda text: len(text.encode())) == longest(task, rows), (
-        "never beyond its bytes"
-    )
+    assert longest_in_tokens(task, rows, count_words, longest(task, rows)) == 1.5 * 40 + 16
+    bound = longest(task, rows)
+    assert longest_in_tokens(task, rows, lambda text: len(text.encode()), bound) == bound, "never beyond its bytes"
 
 
 def test_the_fields_that_a_target_leaves_out_count_where_an_object_is_written_with_every_field() -> None:
@@ -251,11 +250,11 @@ def test_the_fields_that_a_target_leaves_out_count_where_an_object_is_written_wi
         counted.append(json.loads(text))
         return len(text)
 
-    longest_in_tokens(task, rows, count_and_keep)
+    longest_in_tokens(task, rows, count_and_keep, longest(task, rows))
     assert sorted(counted, key=str) == [{"a": "one", "b": None}, {"a": None, "b": "two words"}]
     choice = [Example(id="1", input="Which?\nA) red\nB) a very dark green", target="red")]
     shown = task_shown("choose", choice, "")
-    assert longest_in_tokens(shown, choice, count_words) == longest(shown, choice)
+    assert longest_in_tokens(shown, choice, count_words, longest(shown, choice)) == longest(shown, choice)
 
 
 def encode(text: str, special: bool, begin: bool) -> list[int]:
