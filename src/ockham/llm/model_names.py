@@ -59,7 +59,7 @@ def absent_model(name: str) -> ModelError:
         at = "" if bare == name else f" --revision {name.rpartition('@')[2]}"
         return ModelError("E_MODEL_MISSING", missing, fix=f"fetch it first: hf download {bare}{at}")
     near = _near_names(bare)
-    guess = f"did you mean {' or '.join(map(printable, near))}?" if near else "`ockham models` lists the names"
+    guess = f"did you mean {' or '.join(map(printable, near))}?" if near else "`ockham models` lists the names."
     message = f"there is no model {name!a}: no folder or file of this name, and no model of the catalogue"
     return ModelError("E_MODEL_MISSING", message, fix=f"{guess} A hub id has the form owner/model")
 

@@ -87,7 +87,7 @@ def processor(
     They are measured, unless the folder ``cache`` holds a calibration that still counts; ``anew`` measures in any case,
     and ``on_measure`` is called before. A cache that cannot be written is told in a warning.
     """
-    name, cores = machine.describe(()).processor, machine.cores()
+    name, cores = machine.processor(), machine.cores()
     measured = None if anew else calibrate.load_calibration(cache, name, threads, now)
     if measured is None:
         if on_measure is not None:

@@ -30,7 +30,7 @@ def tuned_in(run: Run) -> TunedIn | None:
 def _decide(requested: PrecisionName, device: DeviceName) -> TunedIn:
     from ockham.tuning import precision
 
-    processor = machine.describe(()).processor
+    processor = machine.processor()
     if requested != "auto":
         return TunedIn(precision=requested, is_requested=True, processor=processor)
     where = precision.compute_device(device)
