@@ -30,15 +30,19 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the words of the command line.
+    def make_parser(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click has no public name for it
+        """Make a parser that raises `ConfigError` (``E_CONFIG``) for an option of one value named more than once."""
+        parser = super().make_parser(ctx)
+        parse = parser.parse_args
 
-        Raises `ConfigError` (``E_CONFIG``) for an option of one value that is named more than once.
-        """
-        if not ctx.resilient_parsing:
-            _, _, named = self.make_parser(ctx).parse_args(list(args))
-            _check_single(named)
-        return super().parse_args(ctx, args)
+        def parse_and_check(args: list[str]) -> tuple[dict[str, Any], list[str], list[click.Parameter]]:
+            values, rest, named = parse(args)
+            if not ctx.resilient_parsing:
+                _check_single(named)
+            return values, rest, named
+
+        parser.parse_args = parse_and_check  # type: ignore[method-assign]
+        return parser
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the text, then the examples."""

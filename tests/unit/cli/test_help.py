@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -72,6 +73,21 @@ def test_flags_and_options_of_several_values_may_be_named_again() -> None:
         assert context.params["input"] == ("a", "b")
     with pytest.raises(ConfigError, match="--seed is given 3 times"):
         fit.make_context("fit", ["--seed", "1", "--seed", "1", "--seed", "2", "d.csv"])
+
+
+def test_a_command_line_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    make_parser = click.Command.make_parser
+
+    def count(command: click.Command, context: click.Context) -> Any:  # noqa: ANN401 - as click has it
+        made.append(command)
+        return make_parser(command, context)
+
+    monkeypatch.setattr(click.Command, "make_parser", count)
+    fit = command_of("fit")
+    made.clear()
+    with fit.make_context("fit", ["--seed", "1", "d.csv"]):
+        assert made == [fit]
 
 
 @pytest.mark.parametrize("name", sorted(VERBS))
