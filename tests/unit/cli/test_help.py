@@ -79,7 +79,7 @@ def test_a_command_line_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[object] = []
     make_parser = click.Command.make_parser
 
-    def count(command: click.Command, context: click.Context) -> Any:  # noqa: ANN401 - as click has it
+    def count(command: click.Command, context: click.Context) -> Any:
         made.append(command)
         return make_parser(command, context)
 
