@@ -23,6 +23,7 @@ from ockham.readers.forms.form import Cells, FormSample
 from ockham.readers.forms.form_table import SAMPLE, open_form
 from ockham.readers.json_file import TRUNCATED
 from ockham.readers.local_file import Digests, open_file, refusal_of
+from ockham.readers.row_sample import evenly_spaced
 from ockham.readers.table import UNWRITABLE, BrokenRow, Table, TableRow, text_of, unusable
 
 
@@ -197,8 +198,7 @@ def thinned_documents(number: int, file: SourceFile, encoding: str | None, most:
                 if index % step:
                     continue
             kept.append(row)
-        rows = kept[:: max(1, -(-len(kept) // most))]
-        records = [record_of(number, row, file) for row in rows]
+        records = [record_of(number, row, file) for row in evenly_spaced(kept, most)]
     return [record for record in records if isinstance(record, Document)]
 
 

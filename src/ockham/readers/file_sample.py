@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from ockham.readers.compressed_file import GZIP, ZSTD
 from ockham.readers.csv_cells import cells_alone
@@ -13,9 +13,9 @@ from ockham.readers.csv_header import DELIMITERS
 from ockham.readers.documents import Document, SourceFile, first_documents, record_of, thinned_documents
 from ockham.readers.formats import open_documents
 from ockham.readers.local_file import Digests, RegularFile, open_file
+from ockham.readers.row_sample import evenly_spaced
 from ockham.readers.table import TableRow
 
-_Entry = TypeVar("_Entry")
 _MOST_PIECES, _FEWEST_PIECES = 64, 4
 _PIECE = 1 << 15
 """Bytes that are read at a place at least, so that most records fit in."""
@@ -60,7 +60,7 @@ def spread_documents(number: int, file: SourceFile, encoding: str | None, sample
                 return thinned_documents(number, file, encoding, sample.rows)
             return first_documents(number, file, encoding, sample.rows)
         if opened.size <= sample.size:
-            return _thin_out(first_documents(number, file, encoding, _EVERY), sample.rows)
+            return evenly_spaced(first_documents(number, file, encoding, _EVERY), sample.rows)
         with open_documents(opened, encoding) as (table, *_):
             form = LineReading(table.columns, _DELIMITER_OF.get(table.dialect or ""))
             is_plain = table.encoding.startswith("utf-8") and (
@@ -76,7 +76,7 @@ def _documents_of_pieces(
     pieces = max(_FEWEST_PIECES, min(_MOST_PIECES, sample.size // _PIECE))
     for lines in _pieces(opened, pieces, sample.size // pieces):
         rows = [row for line in lines if (row := _row(line, form)) is not None]
-        for row in _thin_out(rows, -(-sample.rows // pieces)):
+        for row in evenly_spaced(rows, -(-sample.rows // pieces)):
             document = record_of(number, row, file)
             if isinstance(document, Document):
                 yield document
@@ -100,10 +100,3 @@ def _row(line: bytes, form: LineReading) -> TableRow | None:
     if isinstance(cells, list) and form.delimiter is not None:
         cells = dict(zip(form.columns, cells, strict=True)) if len(cells) == len(form.columns) else None
     return TableRow(0, None, cells) if isinstance(cells, dict) else None
-
-
-def _thin_out(entries: Sequence[_Entry], most: int) -> list[_Entry]:
-    """Return up to so many of them, evenly spaced."""
-    if len(entries) <= most:
-        return list(entries)
-    return [entries[index * len(entries) // most] for index in range(most)]
