@@ -367,10 +367,17 @@ def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> RunResul
     if chosen:
         e = told[chosen]
         said = f"{100 * e.value:.1f} % ({100 * e.low:.1f} to {100 * e.high:.1f}, n = {e.n:,})"
-        because = f"Use {chosen}, the smallest candidate that meets every requirement: accuracy {said}."
+        headline = f"Use {chosen}."
+        because = f"It is the smallest candidate that meets every requirement: accuracy {said}."
         after = "Use it: ockham predict runs/2025-03-04-mails. Look at the doubted labels first."
     else:
-        because = "No candidate meets every requirement. encoder-tuned comes closest: accuracy."
+        sure = all("misses" in line.meets.values() for line in results)
+        headline = (
+            "No candidate meets every requirement."
+            if sure
+            else "The test rows cannot tell yet whether a candidate will do."
+        )
+        because = "encoder-tuned comes closest: accuracy."
         after = "Label about 310 more test rows, then run ockham fit again."
     summary = DatasetSummary(
         rows=kept + 67,
@@ -395,6 +402,7 @@ def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> RunResul
         requirements={"min_accuracy": need, "max_p95_ms": 200.0, "max_memory_mb": 2000.0, "requests_per_day": 10000.0},
         candidates=(*results, skipped),
         chosen=chosen,
+        headline=headline,
         because=because,
         next=after,
         test_evaluations=1,
@@ -502,7 +510,8 @@ def bare_account() -> RunResult:
         requirements={},
         candidates=(line, failed),
         chosen=None,
-        because="Only the baseline could be measured.",
+        headline="Only the baseline could be measured.",
+        because="",
         next="Run ockham doctor.",
     )
     plain_intake = IngestReport(rows=720, kept_rows=720, dropped=(), quarantined=(), sources=())

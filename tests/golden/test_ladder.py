@@ -23,8 +23,8 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "support_mail.csv"
 QUICK = ("constant", "lookup", "linear")
 SPEC = FitSpec(inputs=("text",), target="label", rungs=QUICK)
 CHEAPEST = dataclasses.replace(SPEC, rungs=("constant", "lookup"))
-KEYS = ["ockham", "task", "metric", "dataset", "requirements", "candidates", "chosen", "because", "next"]
-KEYS += ["test_evaluations", "run", "bundle", "sealed", "scorer", "proven"]
+KEYS = ["ockham", "task", "metric", "dataset", "requirements", "candidates", "chosen", "headline", "because"]
+KEYS += ["next", "test_evaluations", "run", "bundle", "sealed", "scorer", "proven"]
 DATASET = ["rows", "train", "valid", "test", "digest", "dropped", "leaks_prevented"]
 LINE = ["name", "rung", "status", "why", "metrics", "latency_ms", "throughput_per_s", "memory_mb", "artifact_mb"]
 LINE += ["fit_seconds", "cost_per_day", "meets", "rows_needed", "named"]

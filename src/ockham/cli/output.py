@@ -50,9 +50,9 @@ def lines(*texts: str) -> None:
 
 
 def verdict(verdict: Verdict) -> None:
-    """Print the sentence, the ladder, what is next, and where the rest is."""
+    """Print headline and reasons, the ladder, what is next, and where the rest is."""
     columns = width()
-    lines(*fill(verdict.because, columns), "", *fill(_summary(verdict.dataset), columns), "")
+    lines(*fill(verdict.summary, columns), "", *fill(_summary(verdict.dataset), columns), "")
     measured = [candidate for candidate in verdict.candidates if candidate.status == "measured"]
     if measured:
         lines(*_ladder(verdict, measured, columns), "")

@@ -153,6 +153,7 @@ def build_verdict(context: RunContext, outcome: ClimbOutcome) -> Verdict:
         requirements=required,
         candidates=tuple(_result(rung_result, decision) for rung_result in outcome.rung_results),
         chosen=decision.chosen,
+        headline=decision.headline,
         because=decision.because,
         next=decision.next,
         proven=decision.proven,

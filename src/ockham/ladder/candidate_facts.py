@@ -42,7 +42,7 @@ def _facts(result: RunResult, view: CandidateView) -> dict[str, Any]:
     wrong = [score for score in view.scores if is_right(score) is False and score.example in result.examples]
     wrong.sort(key=lambda score: -(score.confidence or 0.0))
     return {
-        "because": result.verdict.because if is_chosen else None,
+        "because": result.verdict.summary if is_chosen else None,
         "figures": [
             dict(zip(("title", "value", "detail"), figure, strict=True)) for figure in candidate_figures(result, view)
         ],

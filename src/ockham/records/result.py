@@ -98,8 +98,10 @@ class Verdict:
     """Every candidate, smallest first: also those that were skipped or failed."""
     chosen: str | None
     """Name of the chosen candidate; null where none was chosen."""
+    headline: str
+    """The verdict in a sentence: which candidate, or that there is none yet."""
     because: str
-    """The verdict as a sentence."""
+    """The reasons for it, in sentences; empty where the headline says all."""
     next: str
     """What to do next, as a sentence with a command."""
     test_evaluations: int
@@ -114,6 +116,11 @@ class Verdict:
     """The scorer whose mean score is the metric ``score``."""
     proven: bool = True
     """Whether the choice meets a requirement or rests on a comparison beyond chance, with more right than wrong."""
+
+    @property
+    def summary(self) -> str:
+        """Return the headline and the reasons as one paragraph."""
+        return f"{self.headline} {self.because}".strip()
 
     @property
     def exit_status(self) -> int:

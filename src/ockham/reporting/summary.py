@@ -32,7 +32,8 @@ _AXES = (("latency", "latency"), ("memory", "memory"), ("cost", "cost"))
 def verdict(run_result: RunResult) -> Html:
     """Write the first screen."""
     picture = _ladder(run_result)
-    because = tag("p", prose(_reasons(run_result)), class_="because")
+    reasons = run_result.verdict.because
+    because = tag("p", prose(reasons), class_="because") if reasons else None
     column = tag(
         "div",
         because,
@@ -53,28 +54,9 @@ def verdict(run_result: RunResult) -> Html:
 
 
 def _headline(run_result: RunResult) -> Html:
-    chosen = run_result.verdict.chosen
-    if chosen:
-        return join(("Use " if run_result.verdict.proven else "Best so far: ", tag("strong", chosen), "."))
-    if run_result.verdict.exit_status == 4:
-        return join(("The test rows ", tag("strong", "cannot tell yet"), "."))
-    return join((tag("strong", "No candidate"), " does the job yet."))
-
-
-def _reasons(run_result: RunResult) -> str:
-    """Return the sentences of the verdict without what the headline above them says already."""
-    because, chosen = run_result.verdict.because, run_result.verdict.chosen
-    for said in (
-        "No candidate meets every requirement. ",
-        "The test rows cannot tell yet whether a candidate will do. ",
-    ):
-        if because.startswith(said):
-            return because.removeprefix(said)
-    for said in (f"Use {chosen}, which ", f"Use {chosen}, ", f"Best so far: {chosen}, "):
-        if because.startswith(said):
-            rest = because.removeprefix(said)
-            return f"It {rest}" if said.endswith("which ") else f"{rest[:1].upper()}{rest[1:]}"
-    return because
+    """Write the headline, in which the chosen candidate's name, the last word, stands out."""
+    before, name, after = run_result.verdict.headline.rpartition(run_result.verdict.chosen or "\0")
+    return join((before, tag("strong", name) if name else None, after))
 
 
 def _alone(run_result: RunResult) -> Html | None:

@@ -1,4 +1,4 @@
-"""The first sentence of a verdict: "Use X" where that is shown, "Best so far" where it is not."""
+"""The first sentences of a verdict: "Use X" where that is shown, "Best so far" where it is not, and why."""
 
 from __future__ import annotations
 
@@ -67,16 +67,21 @@ def _shorten(name: str) -> str:
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}\u2026"
 
 
-def use(name: str, why: str, facts: Sequence[str]) -> str:
-    """Recommend a candidate."""
-    return f"Use {name}, {why}: {'; '.join(facts)}."
+def headline(name: str, *, proven: bool) -> str:
+    """Recommend a candidate, or where that is not proven say that it is ahead."""
+    return f"Use {name}." if proven else f"Best so far: {name}."
 
 
-def best_so_far(name: str, facts: Sequence[str], doubt: str) -> str:
-    """Name the candidate that is ahead without recommending it; ``doubt`` says why."""
-    return f"Best so far: {name}, {'; '.join(facts)}; {doubt}."
+def reason(why: str, facts: Sequence[str]) -> str:
+    """Say why a candidate is recommended: that it "scores best"."""
+    return f"It {why}: {'; '.join(facts)}."
 
 
-def not_usable(name: str, facts: Sequence[str], why: Sequence[str]) -> str:
-    """Name the candidate that is ahead where its answers are of no use yet."""
-    return f"Best so far: {name}, {'; '.join(facts)}, not usable yet: {'; '.join(why)}."
+def not_proven(facts: Sequence[str], doubt: str) -> str:
+    """Say what is known of the candidate that is ahead; ``doubt`` says why it is not recommended."""
+    return f"It has {'; '.join(facts)}; {doubt}."
+
+
+def not_usable(facts: Sequence[str], why: Sequence[str]) -> str:
+    """Say what is known of the candidate that is ahead where its answers are of no use yet."""
+    return f"It has {'; '.join(facts)}, not usable yet: {'; '.join(why)}."

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from ockham.records import Comparison, Estimate, Finding, Requirements
 from ockham.records.quantities import QUANTITIES
-from ockham.verdict.conclusion import AnswerQuality, best_so_far, details, not_usable, shortfall, use
+from ockham.verdict.conclusion import AnswerQuality, details, headline, not_proven, not_usable, reason, shortfall
 from ockham.verdict.p_values import ALPHA, holm_threshold, normal_quantile, p_below, p_worse, widen
 from ockham.verdict.sentences import (
     ClimbFacts,
@@ -63,10 +63,12 @@ class MeasuredCandidate:
 class Decision:
     """Which candidate and why; per candidate what each requirement finds, and how many more test rows would tell.
 
+    ``headline`` is the verdict in a sentence, ``because`` the sentences with its reasons.
     ``proven`` is whether the choice meets a requirement, or rests on a comparison beyond chance.
     """
 
     chosen: str | None
+    headline: str
     because: str
     next: str
     proven: bool = False
@@ -105,7 +107,8 @@ def decide(
     if not ordered:
         return Decision(
             chosen=None,
-            because="No candidate could be measured.",
+            headline="No candidate could be measured.",
+            because="",
             next="See why each candidate was skipped or failed; `ockham doctor` shows what this machine can run.",
         )
     family = max(len(ordered), climb.planned)
@@ -200,9 +203,10 @@ def _smallest_that_meets(ordered: Sequence[MeasuredCandidate], case: CandidateCa
         return _none(ordered, case)
     open_ = [c.name for c in ordered[: ordered.index(chosen)] if "misses" not in case.meets[c.name].values()]
     facts = [*_facts(chosen, case), *details(chosen.quality)]
-    because = use(chosen.name, "the smallest candidate that meets every requirement", facts)
+    because = reason("is the smallest candidate that meets every requirement", facts)
     return Decision(
         chosen=chosen.name,
+        headline=headline(chosen.name, proven=True),
         because=because + baseline_note(chosen.nature),
         next=f"{use_step(case.climb.run)}{alternatives(open_, case.rows, _lighter(ordered, chosen))}",
         proven=True,
@@ -241,6 +245,7 @@ def _smallest_near_the_best(
     smaller = [] if step == LARGE_STEP else [c.name for c in able[: able.index(chosen)] if c.name in open_]
     return Decision(
         chosen=chosen.name,
+        headline=headline(chosen.name, proven=proven),
         because=because,
         next=f"{step}{alternatives(smaller, rows, _lighter(ordered, chosen))}",
         proven=proven,
@@ -262,7 +267,7 @@ def _conclusion(
     exact = case.climb.exact
     useless = mostly_wrong(chosen.name, exact) or shortfall(case.metric, chosen.metrics[case.metric], chosen.quality)
     if useless:
-        verdict = not_usable(chosen.name, facts, useless)
+        verdict = not_usable(facts, useless)
         no_job = _no_job_for_small(chosen, able, case)
         is_small = all(candidate.rung < _API for candidate in able)
         return f"{verdict}{no_job}", LARGE_STEP if no_job and is_small else improvement(case.climb), False
@@ -272,17 +277,17 @@ def _conclusion(
         gap = signed_difference(comparisons, best.name, chosen.name, case.metric)
         ahead = "" if gap is None else f"{100 * gap.value:.1f} points ({100 * gap.low:.1f} to {100 * gap.high:.1f})"
         because = (
-            f"{use(chosen.name, f'the smallest candidate within {points} of the best', facts)} The best, {best.name}, "
+            f"{reason(f'is the smallest candidate within {points} of the best', facts)} The best, {best.name}, "
             f"scores {estimated_share(best.metrics[case.metric])}; on the same rows it is ahead by {ahead}."
         )
         return f"{because}{note}", use_step(case.climb.run), True
     doubt = _chance(chosen, able, comparisons, case)
     if doubt is not None:
-        return best_so_far(chosen.name, facts, doubt) + note, use_step(case.climb.run), False
+        return not_proven(facts, doubt) + note, use_step(case.climb.run), False
     if chosen is able[0]:
-        because = use(chosen.name, "the smallest candidate; no other scores better", facts)
+        because = reason("is the smallest candidate; no other scores better", facts)
     else:
-        because = f"{use(chosen.name, 'which scores best', facts)} Every smaller candidate scores lower, beyond chance."
+        because = f"{reason('scores best', facts)} Every smaller candidate scores lower, beyond chance."
     return f"{because}{note}", use_step(case.climb.run), True
 
 
@@ -331,21 +336,22 @@ def _none(ordered: Sequence[MeasuredCandidate], case: CandidateCase) -> Decision
     meets = case.meets[closest.name]
     limits = case.requirements.limits()
     if case.metric not in closest.metrics and not meets:
-        because = f"No candidate has a measured {case.metric}."
+        start, because = f"No candidate has a measured {case.metric}.", ""
     else:
         lacking = [_fact(name, closest, limits) for name, finding in meets.items() if finding != "meets"]
         sure = all("misses" in findings.values() for findings in case.meets.values())
         unsure = {name for findings in case.meets.values() for name in findings if findings[name] == "cannot tell"}
         what = "test rows" if any(name.startswith("min_") for name in unsure) else "measurements"
         start = (
-            "No candidate meets every requirement"
+            "No candidate meets every requirement."
             if sure
-            else f"The {what} cannot tell yet whether a candidate will do"
+            else f"The {what} cannot tell yet whether a candidate will do."
         )
         phrases = "; ".join([*lacking, *details(closest.quality)])
-        because = f"{start}. {closest.name} comes closest: {phrases}.{_strictness(closest, case)}"
+        because = f"{closest.name} comes closest: {phrases}.{_strictness(closest, case)}"
     return Decision(
         chosen=None,
+        headline=start,
         because=because,
         next=suggestion(closest.name, meets, case.rows[closest.name], case.climb, closest.disturbed),
         meets=case.meets,

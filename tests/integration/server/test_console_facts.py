@@ -37,7 +37,7 @@ def test_a_candidate_of_a_run_is_shown_as_it_was_measured(run: Path) -> None:
     result = load_result(run)
     facts, others = (console_facts(bundle, read_facts(run)) for bundle in (chosen, other))
     assert facts["candidate"] == result.verdict.chosen == "lookup"
-    assert facts["because"] == result.verdict.because
+    assert facts["because"] == f"{result.verdict.headline} {result.verdict.because}"
     assert others["because"] is None  # the run chose another
     assert facts["figures"][0]["title"] == "Accuracy"
     (report,) = (report for report in result.reports if report.candidate.name == "lookup")

@@ -80,7 +80,8 @@ def a_verdict(**changes: Any) -> Verdict:
         requirements={"min_accuracy": 0.9},
         candidates=(constant, linear, skipped),
         chosen="linear",
-        because="Use linear, the smallest candidate that meets every requirement.",
+        headline="Use linear.",
+        because="It is the smallest candidate that meets every requirement.",
         next="Answer new rows with `ockham predict runs/support NEW.csv -o answers.csv`.",
         test_evaluations=1,
         run="runs/support",
@@ -293,7 +294,7 @@ def test_the_verdict_for_a_person(verbs: Verbs, run: Run) -> None:
     status, out, err = run("fit", "mail.csv")
     assert status == 0
     assert out.splitlines() == [
-        "Use linear, the smallest candidate that meets every requirement.",
+        "Use linear. It is the smallest candidate that meets every requirement.",
         "",
         "700 rows: 420 for training, 120 for validation, 140 for testing; 20 dropped (exact duplicate 20).",
         "",

@@ -14,7 +14,7 @@ from ockham.ladder.encoder_advice import advise_encoder
 from ockham.rungs.rung import RunContext
 from ockham.verdict.decide import Decision
 
-OPEN = Decision(chosen="encoder", because="", next="")
+OPEN = Decision(chosen="encoder", headline="", because="", next="")
 SCORES = {"linear": 0.6, "encoder": 0.7}
 ENGLISH = ["where is my parcel and what is the price of the refund"] * 30
 

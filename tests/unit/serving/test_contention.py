@@ -154,7 +154,7 @@ def test_a_latency_from_a_busy_machine_misses_nothing() -> None:
     assert busy.meets["linear"] == {"min_accuracy": "meets", "max_p95_ms": "cannot tell", "max_memory_mb": "meets"}
     assert busy.chosen is None
     assert "(measured while other programs took the processor)" in busy.because
-    assert busy.because.startswith("The measurements cannot tell yet")
+    assert busy.headline == "The measurements cannot tell yet whether a candidate will do."
     assert busy.next == (
         "Run the same command again on an idle machine: it measures the 95th percentile latency of linear again."
     )

@@ -52,8 +52,9 @@ LADDER = [candidate("constant", 0, 120), candidate("linear", 2, 912), candidate(
 def test_the_smallest_that_meets_is_chosen_and_linear_is_said_to_do() -> None:
     found = judge(LADDER, Requirements(min_accuracy=0.88))
     assert found.chosen == "linear"
+    assert found.headline == "Use linear."
     assert found.because == (
-        "Use linear, the smallest candidate that meets every requirement: accuracy 91.2 % (89.3 to 92.8, n = 1,000), "
+        "It is the smallest candidate that meets every requirement: accuracy 91.2 % (89.3 to 92.8, n = 1,000), "
         "where at least 88 % is required. It is a linear model over words and characters: no language model is needed "
         "for these requirements."
     )
@@ -77,9 +78,8 @@ def test_a_smaller_one_that_might_do_is_named_with_its_rows() -> None:
 def test_none_meets_names_the_closest_with_numbers_and_a_next_step() -> None:
     found = judge(LADDER, Requirements(min_accuracy=0.98))
     assert found.chosen is None
-    assert found.because.startswith(
-        "No candidate meets every requirement. encoder comes closest: accuracy 94.0 % (92.4"
-    )
+    assert found.headline == "No candidate meets every requirement."
+    assert found.because.startswith("encoder comes closest: accuracy 94.0 % (92.4")
     assert "n = 1,000), where at least 98 % is required" in found.because
     assert "`ockham report RUN --open`" in found.next
     assert "larger models with `--models`" in found.next
@@ -89,7 +89,8 @@ def test_none_meets_names_the_closest_with_numbers_and_a_next_step() -> None:
 def test_cannot_tell_says_how_many_rows_would() -> None:
     found = judge(LADDER, Requirements(min_accuracy=0.93))
     assert found.chosen is None
-    assert found.because.startswith("The test rows cannot tell yet whether a candidate will do. encoder comes")
+    assert found.headline == "The test rows cannot tell yet whether a candidate will do."
+    assert found.because.startswith("encoder comes")
     assert found.meets["encoder"] == {"min_accuracy": "cannot tell"}
     assert "Label about" in found.next
     assert "whether encoder does" in found.next
@@ -139,8 +140,9 @@ def test_without_a_minimum_the_smallest_near_the_best_is_chosen() -> None:
 
 def test_a_sentence_says_what_was_measured_and_no_more() -> None:
     alone = judge([LADDER[1]], Requirements())
+    assert alone.headline == "Best so far: linear."
     assert alone.because == (
-        "Best so far: linear, accuracy 91.2 % (89.3 to 92.8, n = 1,000); no other candidate was measured. It is a "
+        "It has accuracy 91.2 % (89.3 to 92.8, n = 1,000); no other candidate was measured. It is a "
         "linear model over words and characters; no language model was measured beside it."
     )
     usual = judge([LADDER[0]], Requirements())
@@ -149,7 +151,7 @@ def test_a_sentence_says_what_was_measured_and_no_more() -> None:
     tried = judge(LADDER, Requirements(tolerance=4), gap("encoder", "linear", 0.028, 0.010))
     assert tried.because.endswith("of the language models measured (encoder), none scores over 4 points better.")
     same = judge([LADDER[1], replace(LADDER[1], name="other")], Requirements())
-    assert "linear, accuracy 91.2 %" in same.because
+    assert same.because.startswith("It has accuracy 91.2 %")
     assert "; no difference from another candidate is beyond chance." in same.because
     only = judge([LADDER[0], replace(LADDER[1], memory_mb=10.0)], Requirements(max_memory_mb=20))
     assert "; no other candidate meets every limit." in only.because
@@ -158,14 +160,16 @@ def test_a_sentence_says_what_was_measured_and_no_more() -> None:
 def test_use_is_said_only_where_a_comparison_is_beyond_chance() -> None:
     won = judge(LADDER, Requirements(), gap("encoder", "linear", 0.028, 0.010), gap("encoder", "constant", 0.82, 0.02))
     assert won.proven
+    assert won.headline == "Use encoder."
     assert won.because == (
-        "Use encoder, which scores best: accuracy 94.0 % (92.4 to 95.3, n = 1,000). Every smaller candidate scores "
+        "It scores best: accuracy 94.0 % (92.4 to 95.3, n = 1,000). Every smaller candidate scores "
         "lower, beyond chance."
     )
     even = judge(LADDER, Requirements(), gap("encoder", "linear", 0.028, 0.040), gap("encoder", "constant", 0.82, 0.02))
     assert (even.chosen, even.proven) == ("encoder", False)
+    assert even.headline == "Best so far: encoder."
     assert even.because == (
-        "Best so far: encoder, accuracy 94.0 % (92.4 to 95.3, n = 1,000); these test rows cannot tell it from linear."
+        "It has accuracy 94.0 % (92.4 to 95.3, n = 1,000); these test rows cannot tell it from linear."
     )
     # A difference that is beyond chance alone, and not among all comparisons of the run.
     many = gap("encoder", "linear", 0.028, 0.026, p=0.2)
@@ -173,7 +177,7 @@ def test_use_is_said_only_where_a_comparison_is_beyond_chance() -> None:
     small = [LADDER[0], candidate("linear", 2, 950), LADDER[2]]
     first = judge(small, Requirements(), gap("linear", "encoder", 0.01, 0.02), gap("linear", "constant", 0.83, 0.02))
     assert first.proven
-    assert first.because.startswith("Use linear, which scores best: accuracy 95.0 %")
+    assert first.because.startswith("It scores best: accuracy 95.0 %")
 
 
 def test_what_is_mostly_wrong_is_not_usable_and_says_where_it_is_weakest() -> None:
@@ -190,7 +194,7 @@ def test_what_is_mostly_wrong_is_not_usable_and_says_where_it_is_weakest() -> No
         climb=ClimbFacts(run="runs/my mails"),
     )
     assert found.because == (
-        "Best so far: encoder, micro F1 47.0 % (37.5 to 56.7, n = 100), not usable yet: 0 of 80 whole objects right; "
+        "It has micro F1 47.0 % (37.5 to 56.7, n = 100), not usable yet: 0 of 80 whole objects right; "
         "weakest field due_date (F1 10 %, 80 test rows)."
     )
     assert (found.chosen, found.proven) == ("encoder", False)
@@ -250,7 +254,7 @@ def test_ties_go_to_the_smaller_artifact_and_then_the_name() -> None:
 
 def test_nothing_measured_is_said() -> None:
     found = judge([], Requirements(min_accuracy=0.5))
-    assert (found.chosen, found.because) == (None, "No candidate could be measured.")
+    assert (found.chosen, found.headline, found.because) == (None, "No candidate could be measured.", "")
 
 
 def test_many_candidates_need_more_proof() -> None:
@@ -418,11 +422,11 @@ def test_texts_that_look_alike_are_of_no_use_where_their_results_are_wrong() -> 
 
     failed = told(2)
     assert failed.because == (
-        "Best so far: decoder:tiny, chrF 40.0 % (38.0 to 42.0, n = 100), not usable yet: in 95 of 100 test rows the "
+        "It has chrF 40.0 % (38.0 to 42.0, n = 100), not usable yet: in 95 of 100 test rows the "
         "answer is a word or two, and 2.1 % (0.6 to 7.4, n = 95) of these are right. " + NO_JOB
     )
     assert failed.next.endswith("(`ockham plan` lists those for this machine)."), "no smaller one is worth a look"
-    assert told(80).because.startswith("Use decoder:tiny, which scores best")
+    assert told(80).because.startswith("It scores best")
 
 
 def test_fields_that_a_model_extracts_badly_do_not_show_that_the_job_is_none_for_a_small_one() -> None:
