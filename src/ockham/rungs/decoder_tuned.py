@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,9 +96,13 @@ class _Place:
             for start in range(0, len(texts), _CHUNK):
                 self.context.on_progress(Progress(stage="climb", message=message, done=start, total=len(texts)))
                 answers += [answer.value or "" for answer in model.answer(texts[start : start + _CHUNK])]
+            written = tuple(
+                model.lesson(text, answer)[1] if answer and model.trie(text) is None else ()
+                for text, answer in zip(texts, answers, strict=True)
+            )
         finally:
             model.close()
-        return _Served(answers=tuple(answers), questions=questions)
+        return _Served(answers=tuple(answers), questions=questions, written=written)
 
     def scores(self, rows: Sequence[Example], answers: Sequence[str]) -> tuple[Score, ...]:
         """Judge one answer for each row."""
@@ -108,10 +112,11 @@ class _Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Served:
-    """What a bundle answered to some rows, and the tokens it was asked with."""
+    """What a bundle answered to some rows, the tokens it was asked with, and those of each answer that is free."""
 
     answers: tuple[str, ...]
     questions: tuple[Question, ...]
+    written: tuple[tuple[int, ...], ...]
 
 
 def build(model: str, context: RunContext, folder: Path) -> BuildInfo:
@@ -259,13 +264,14 @@ def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
     metric, rows = setup.context.config.metric, setup.validation_rows
     few = evenly_spaced(range(len(rows)), _TORCH)
     few_rows = [rows[i] for i in few]
-    learnt, written = setup.tokenized.questions, _in_torch(setup, tuned, few)
+    learnt = setup.tokenized.questions
 
     plain = convert_or_find_16_bits(setup.folder, setup.context, setup.converter)
     setup.context.on_progress(Progress(stage="climb", message="converting the adapter to GGUF"))
     parities = _compare_unpacked(setup, plain, staging)
     put = _apart(setup, tuned.adapter, Base(weights=plain.path, source=plain.source), staging)
     apart = setup.serve(staging / "apart", put, rows, "answering with the adapter apart")
+    written = _in_torch(setup, tuned, {i: apart.written[i] for i in few})
     step = Step(
         name="conversion with the adapter apart",
         exact=True,
@@ -363,8 +369,12 @@ def _keep_four(setup: _Place, whole: Base) -> None:
         _log.warning("no 4-bit form of %s: %s", setup.folder.name, error.message)
 
 
-def _in_torch(setup: _Place, tuned: tuning.TunedDecoder, few: Sequence[int]) -> list[str]:
-    """Return what torch answers to a few of the rows that passes are judged by."""
+def _in_torch(setup: _Place, tuned: tuning.TunedDecoder, few: Mapping[int, Sequence[int]]) -> list[str]:
+    """Return what torch answers to a few of the rows that passes are judged by, with what the engine wrote as drafts.
+
+    Torch decides on every token; where it agrees with a draft it need not write that one token at a time, which takes
+    minutes a row on a processor.
+    """
     from ockham.tuning.grammar import Grammar
 
     tokenized = setup.tokenized
@@ -373,15 +383,15 @@ def _in_torch(setup: _Place, tuned: tuning.TunedDecoder, few: Sequence[int]) -> 
     if task.schema is not None:
         free = Grammar(setup.folder, task.schema, tokenized.end).after
     answers: list[str] = []
-    for i in few:
+    for i, draft in few.items():
         question, trie = tokenized.questions[i], tokenized.tries[i]
         if trie is not None:
             answer = trie.label(tuned.write(question, tokenized.end, trie.longest, trie.after))
         else:
             answer = task.read(
-                tuned.text(tuned.write(question, tokenized.end, most, free)), setup.validation_rows[i].input
+                tuned.text(tuned.write(question, tokenized.end, most, free, draft)), setup.validation_rows[i].input
             )
         answers.append(answer or "")
-        message = "answering before conversion"
+        message = "answering with the tuned model before its conversion"
         setup.context.on_progress(Progress(stage="climb", message=message, done=len(answers), total=len(few)))
     return answers

@@ -229,17 +229,31 @@ class TunedDecoder:
         return self._lesson.spec.learning_rate
 
     @single_threaded()
-    def write(self, question: Sequence[int], end: int, limit: int, allowed: Allowed | None = None) -> list[int]:
+    def write(
+        self,
+        question: Sequence[int],
+        end: int,
+        limit: int,
+        allowed: Allowed | None = None,
+        draft: Sequence[int] = (),
+    ) -> list[int]:
         """Write after a question, always the likeliest allowed token, until ``end`` (not given) or ``limit`` tokens.
 
-        An implementation apart from the engine's, for the parity gate.
+        An implementation apart from the engine's, for the parity gate. A ``draft`` is a guess at what will be written,
+        its end included: the model reads it at once and keeps as much of it as it would have written itself, which
+        saves writing that token by token (speculative decoding with a given draft: Leviathan et al. 2023).
         """
         import torch
         from transformers import GenerationConfig
 
+        kept = self._keep_agreed(question, draft[:limit], allowed) if draft else []
+        if end in kept or len(kept) == limit:
+            return kept[: kept.index(end)] if end in kept else kept
         model = self._lesson.model
-        ids = torch.tensor([list(question)], device=model.device)
-        settings = GenerationConfig(max_new_tokens=limit, do_sample=False, eos_token_id=end, pad_token_id=end)
+        ids = torch.tensor([[*question, *kept]], device=model.device)
+        settings = GenerationConfig(
+            max_new_tokens=limit - len(kept), do_sample=False, eos_token_id=end, pad_token_id=end
+        )
         held = None if allowed is None else lambda _, taken: list(allowed(taken[len(question) :].tolist()))
         with torch.no_grad():
             written: list[int] = model.generate(
@@ -249,6 +263,22 @@ class TunedDecoder:
                 prefix_allowed_tokens_fn=held,
             )[0, len(question) :].tolist()
         return written[: written.index(end)] if end in written else written
+
+    def _keep_agreed(self, question: Sequence[int], draft: Sequence[int], allowed: Allowed | None) -> list[int]:
+        """Return the beginning of a draft that the model would have written, and its own token where they part."""
+        import torch
+
+        model = self._lesson.model
+        ids = torch.tensor([[*question, *draft[:-1]]], device=model.device)
+        with torch.no_grad():
+            logits = model(input_ids=ids, use_cache=False, logits_to_keep=len(draft)).logits[0]
+        kept: list[int] = []
+        for row, guess in zip(logits, draft, strict=True):
+            choices = None if allowed is None else list(allowed(kept))
+            kept.append(int(row.argmax()) if choices is None else choices[int(row[choices].argmax())])
+            if kept[-1] != guess:
+                break
+        return kept
 
     def text(self, tokens: Sequence[int]) -> str:
         """Return the text of tokens, by the tokenizer of the model's folder."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
@@ -308,6 +308,29 @@ def test_torch_writes_the_likeliest_tokens_within_what_is_allowed(folder: Path, 
     held = made.write(question, end=9, limit=5, allowed=lambda taken: [7, 8] if len(taken) < 2 else [9])
     assert len(held) == 2
     assert set(held) <= {7, 8}
+
+
+def test_a_draft_changes_nothing_but_the_time_it_takes(
+    folder: Path, precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = decoder_tuning.TunedDecoder(lesson(folder, precision), ())
+    question = list(rows()[0].question)
+
+    def odd(taken: Sequence[int]) -> list[int]:
+        return [5 + len(taken), 7 + len(taken), 40 + len(taken)]
+
+    for allowed in (None, odd):
+        free = made.write(question, 1_000, 6, allowed)
+        assert len(free) == 6
+        for same in range(7):
+            guess = [*free[:same], *(token + 1 for token in free[same:])]
+            for draft in (guess, guess[: same + 1], [*guess, 9, 9]):
+                assert made.write(question, 1_000, 6, allowed, draft) == free
+                assert made.write(question, free[4], 6, allowed, draft) == free[: free.index(free[4])]
+    free = made.write(question, 1_000, 6)
+    monkeypatch.setattr(made._lesson.model, "generate", lambda **_: pytest.fail("what was guessed is written again"))
+    assert made.write(question, 1_000, 6, None, [*free, 1_000]) == free
+    assert made.write(question, free[-1], 6, None, free) == free[: free.index(free[-1])]
 
 
 def test_a_grammar_allows_what_the_schema_allows(folder: Path) -> None:
