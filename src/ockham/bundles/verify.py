@@ -10,13 +10,15 @@ from typing import Literal
 
 from ockham import machine, store
 from ockham.errors import BundleError, ConfigError, OckhamError, RunError
+from ockham.ladder.run_facts import FACTS, read_facts
 from ockham.ladder.run_folder import ACCOUNT, bundle_of, load_result
 from ockham.printable import printable
-from ockham.records import Verdict
+from ockham.records import RunResult, Verdict
 from ockham.records.curation import CurationReport
 from ockham.sealed import evidence
 from ockham.sealed.policy import UNSEALED
 from ockham.store import go_record
+from ockham.version import __version__
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _FIX = "create it again with `ockham fit`"
@@ -66,7 +68,8 @@ def verify(path: str | Path, *, digest: str | None = None) -> Verification:
     if (path / "run.json").exists() and not (path / ACCOUNT).exists():
         checks = [*_results_so_far(path), *_evidence_checks(path)]
         return _verification(path, "run", None, [*checks, *([] if expected is None else [_no_bundle()])])
-    verdict = load_result(path).verdict if (path / "run.json").exists() else None
+    result = load_result(path) if (path / "run.json").exists() else None
+    verdict = result.verdict if result else None
     try:
         seen = store.bundle_digest(bundle_of(path))
     except BundleError:
@@ -74,8 +77,8 @@ def verify(path: str | Path, *, digest: str | None = None) -> Verification:
             raise
         seen = None  # a run that chose nothing has no bundle; of another, the check says so
     checks = [] if verdict and seen is None and verdict.chosen is None else [_check("bundle", lambda: _bundle(path))]
-    if verdict is not None:
-        checks += _run_checks(path, verdict, seen)
+    if result is not None:
+        checks += _run_checks(path, result, seen)
     if expected is not None:
         checks.append(_check("digest", lambda: _same(expected, seen)))
     return _verification(path, "bundle" if verdict is None else "run", seen, checks)
@@ -88,12 +91,14 @@ def _verification(
     return Verification(path=str(path), kind=kind, digest=digest, ok=good, checks=tuple(checks))
 
 
-def _run_checks(run: Path, verdict: Verdict, seen: str | None) -> Iterator[Check]:
+def _run_checks(run: Path, result: RunResult, seen: str | None) -> Iterator[Check]:
     """Check what a run wrote down. More evidence of a run is one more line here."""
+    verdict = result.verdict
     if seen is not None or verdict.chosen is not None:
         yield _check("record", lambda: _recorded_digest(verdict, seen))
         yield _check("candidate", lambda: _candidate(run, verdict))
     yield _check("verdict", lambda: _verdict(run, verdict))
+    yield _check("facts", lambda: _facts(run, result))
     yield _check("artifacts", lambda: _artifacts(run))
     yield from _evidence_checks(run, verdict.sealed)
 
@@ -179,6 +184,20 @@ def _verdict(run: Path, verdict: Verdict) -> str:
     if published != verdict:
         raise RunError("E_RUN_CHANGED", "verdict.json and account.json contradict each other", fix=_FIX)
     return "verdict.json says what account.json says"
+
+
+def _facts(run: Path, result: RunResult) -> str:
+    """Compare what ``ockham serve`` shows of the candidates with what the account says of them."""
+    from ockham.ladder.candidate_facts import candidate_facts
+
+    found = read_facts(run)
+    if found is None:
+        return f"there is no {FACTS}, so `ockham serve` reads {ACCOUNT}"
+    if result.verdict.ockham != __version__:
+        return f"{FACTS} was written by version {printable(result.verdict.ockham)}, which may word it in another way"
+    if found != candidate_facts(result):
+        raise RunError("E_RUN_CHANGED", f"{FACTS} and {ACCOUNT} contradict each other", fix=_FIX)
+    return f"{FACTS} says what {ACCOUNT} says"
 
 
 def _artifacts(run: Path) -> str:

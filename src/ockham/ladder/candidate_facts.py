@@ -5,9 +5,7 @@ It is written down when a run ends, so that who serves a candidate need not read
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
+from ockham.ladder.run_facts import CandidateFacts, Figure, Mistake, RowText, RunFacts
 from ockham.ladder.run_folder import candidate_key
 from ockham.records import RunResult
 from ockham.reporting.candidate_view import CandidateView, is_right, measured_views
@@ -17,42 +15,35 @@ from ockham.reporting.summary import candidate_figures
 MOST_MISTAKES = 100
 
 
-def candidate_facts(result: RunResult) -> dict[str, Any]:
-    """Return the facts of the candidates by `candidate_key`, and the texts of the rows that they were wrong about.
+def candidate_facts(result: RunResult) -> RunFacts:
+    """Return the facts of the candidates, and the texts of the rows that they were wrong about.
 
-    Of a candidate: ``because`` (of the chosen one), ``figures`` (title, value, detail), ``cost`` and ``mistakes`` (row,
-    answer, confidence), the most confident first, at most `MOST_MISTAKES`.
+    Of a candidate's mistakes at most `MOST_MISTAKES`, the most confident first.
     """
     views = [view for view in measured_views(result) if view.report is not None]
     candidates = {candidate_key(view.report.candidate): _facts(result, view) for view in views if view.report}
-    named = {mistake["row"] for facts in candidates.values() for mistake in facts["mistakes"]}
+    named = {mistake.row for facts in candidates.values() for mistake in facts.mistakes}
     targets = {score.example: score.target for view in views for score in view.scores if score.example in named}
-    rows = {row: {"input": clean(result.examples[row].input), "target": clean(targets[row])} for row in sorted(named)}
-    return {"candidates": candidates, "rows": rows}
+    rows = {row: RowText(input=clean(result.examples[row].input), target=clean(targets[row])) for row in sorted(named)}
+    return RunFacts(candidates=candidates, rows=rows)
 
 
-def encode_facts(result: RunResult) -> bytes:
-    """Return the facts as they are written down: JSON in UTF-8."""
-    return json.dumps(candidate_facts(result), ensure_ascii=False, allow_nan=False).encode() + b"\n"
-
-
-def _facts(result: RunResult, view: CandidateView) -> dict[str, Any]:
+def _facts(result: RunResult, view: CandidateView) -> CandidateFacts:
     is_chosen = result.verdict.chosen == view.name
     cost = view.cost_per_million
     wrong = [score for score in view.scores if is_right(score) is False and score.example in result.examples]
     wrong.sort(key=lambda score: -(score.confidence or 0.0))
-    return {
-        "because": result.verdict.summary if is_chosen else None,
-        "figures": [
-            dict(zip(("title", "value", "detail"), figure, strict=True)) for figure in candidate_figures(result, view)
-        ],
-        "cost": None if cost is None else f"{dollars(cost)} per million answers",
-        "mistakes": [
-            {
-                "row": score.example,
-                "answer": None if score.answer is None else clean(score.answer),
-                "confidence": score.confidence,
-            }
+    figures = candidate_figures(result, view)
+    return CandidateFacts(
+        because=result.verdict.summary if is_chosen else None,
+        figures=tuple(Figure(title=title, value=value, detail=detail) for title, value, detail in figures),
+        cost=None if cost is None else f"{dollars(cost)} per million answers",
+        mistakes=tuple(
+            Mistake(
+                row=score.example,
+                answer=None if score.answer is None else clean(score.answer),
+                confidence=score.confidence,
+            )
             for score in wrong[:MOST_MISTAKES]
-        ],
-    }
+        ),
+    )

@@ -24,7 +24,8 @@ from ockham.evals.scorer_plugs import LoadedScorer, load_scorer
 from ockham.ladder import assemble, diagnostics, llm_judge
 from ockham.ladder.climb import climb, decide
 from ockham.ladder.measure import RungResult
-from ockham.ladder.run_folder import ACCOUNT, FACTS, run_name
+from ockham.ladder.run_facts import FACTS, encode_facts
+from ockham.ladder.run_folder import ACCOUNT, run_name
 from ockham.ladder.run_identity import run_identity
 from ockham.llm import model_names
 from ockham.llm.task_words import match_descriptions, read_descriptions, read_instructions, task_words
@@ -298,12 +299,12 @@ def _introduce(prepared: Prepared, on_progress: Callable[[Progress], None]) -> N
 
 def _publish(run: store.Run, run_result: RunResult, rung_results: Sequence[RungResult]) -> None:
     """Leave result, verdict, report, and the bundle of the chosen candidate in the run folder."""
-    from ockham.ladder.candidate_facts import encode_facts
+    from ockham.ladder.candidate_facts import candidate_facts
     from ockham.reporting import render
 
     run.publish(ACCOUNT, store.encode(run_result) + b"\n")
     run.publish("report.html", render(run_result).encode())
-    run.publish(FACTS, encode_facts(run_result))
+    run.publish(FACTS, encode_facts(candidate_facts(run_result)))
     chosen = next(
         (rung_result for rung_result in rung_results if rung_result.rung.name == run_result.verdict.chosen), None
     )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from ockham import machine, store
 from ockham.errors import BundleError, RunError, StoreError
@@ -15,8 +13,6 @@ from ockham.records import Candidate, RunResult, digest
 from ockham.store import go_record
 
 ACCOUNT = "account.json"
-FACTS = "facts.json"
-"""What is told of each candidate where it is served; see `ockham.ladder.candidate_facts`."""
 _USUAL_STEMS = frozenset({
     "all", "data", "dataset", "examples", "export", "input", "labeled", "labelled", "labels", "rows", "samples",
     "train", "training",
@@ -39,15 +35,6 @@ def load_result(run: str | Path) -> RunResult:
 def candidate_key(candidate: Candidate) -> str:
     """Return what a candidate's facts are found by: its name, and all the settings that it was built with, as one."""
     return digest(candidate)
-
-
-def read_facts(run: Path) -> dict[str, Any] | None:
-    """Return the facts of a run's candidates; ``None`` where none were written down, or they cannot be read."""
-    try:
-        facts = json.loads((run / FACTS).read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return facts if isinstance(facts, dict) and {"candidates", "rows"} <= facts.keys() else None
 
 
 def write_report(run: str | Path, out: str | Path | None = None) -> Path:

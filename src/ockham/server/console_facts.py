@@ -7,57 +7,54 @@ libraries that computed them, which the process that speaks HTTP has no use for.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ockham.ladder.run_facts import RunFacts, encode_facts
 from ockham.ladder.run_folder import candidate_key
+from ockham.records import plain
 from ockham.server.served_bundle import ServedBundle
 
 REPORT = "report.html"
+DAMAGED = 3
+"""Exit status of the process where the run's account is not one."""
 
 
-def console_facts(bundle: ServedBundle, of_run: Mapping[str, Any] | None) -> dict[str, Any]:
+def console_facts(bundle: ServedBundle, of_run: RunFacts | None, *, damaged: bool = False) -> dict[str, Any]:
     """Return the facts of one model as JSON values; of a bundle without its run only what its manifest says.
 
-    ``of_run`` are the facts of its run's candidates, as `ockham.ladder.candidate_facts` has them.
+    ``damaged``: what its run wrote down cannot be read, which the page says.
     """
     manifest = bundle.manifest
-    facts: dict[str, Any] = {
+    return {
         "name": bundle.name,
         "candidate": manifest.candidate.name,
         "task": manifest.task,
         "labels": list(manifest.labels),
         "inputs": list(manifest.inputs),
-        "because": None,
-        "figures": [],
-        "cost": None,
-        "mistakes": [],
+        **_measured_facts(bundle, of_run),
+        "is_damaged": damaged,
         "has_report": bundle.run is not None and (bundle.run / REPORT).is_file(),
     }
-    with suppress(KeyError, TypeError, AttributeError):  # of a file that no run wrote so
-        facts |= _measured_facts(bundle, of_run or {"candidates": {}, "rows": {}})
-    return facts
 
 
-def _measured_facts(bundle: ServedBundle, of_run: Mapping[str, Any]) -> dict[str, Any]:
+def _measured_facts(bundle: ServedBundle, of_run: RunFacts | None) -> dict[str, Any]:
     """Return how the bundle's candidate was measured; nothing where its run has no such candidate."""
-    own, rows = of_run["candidates"].get(candidate_key(bundle.manifest.candidate)), of_run["rows"]
-    if own is None:
-        return {}
+    own = None if of_run is None else of_run.candidates.get(candidate_key(bundle.manifest.candidate))
+    if of_run is None or own is None:
+        return {"because": None, "figures": [], "cost": None, "mistakes": []}
     mistakes = [
         {
-            "cells": split_cells(rows[mistake["row"]]["input"], bundle.manifest.inputs),
-            "target": rows[mistake["row"]]["target"],
-            "answer": mistake["answer"],
-            "confidence": mistake["confidence"],
+            "cells": split_cells(of_run.rows[mistake.row].input, bundle.manifest.inputs),
+            "target": of_run.rows[mistake.row].target,
+            "answer": mistake.answer,
+            "confidence": mistake.confidence,
         }
-        for mistake in own["mistakes"]
+        for mistake in own.mistakes
     ]
-    return {"because": own["because"], "figures": own["figures"], "cost": own["cost"], "mistakes": mistakes}
+    return {"because": own.because, "figures": plain(own.figures), "cost": own.cost, "mistakes": mistakes}
 
 
 def split_cells(text: str, inputs: Sequence[str]) -> Mapping[str, str]:
@@ -78,15 +75,15 @@ def split_cells(text: str, inputs: Sequence[str]) -> Mapping[str, str]:
 
 
 def main(folder: str) -> int:
-    """Write the facts of a run's candidates to standard output: ``null`` for a run that cannot be read."""
+    """Write the facts of a run's candidates to standard output; return `DAMAGED` for a run that cannot be read."""
     from ockham.errors import OckhamError
-    from ockham.ladder.candidate_facts import encode_facts
+    from ockham.ladder.candidate_facts import candidate_facts
     from ockham.ladder.run_folder import load_result
 
     try:
-        facts = encode_facts(load_result(Path(folder)))
+        facts = encode_facts(candidate_facts(load_result(Path(folder))))
     except OckhamError:
-        facts = json.dumps(None).encode()
+        return DAMAGED
     sys.stdout.buffer.write(facts)
     return 0
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import orjson
 
-from ockham.ladder.run_folder import read_facts
+from ockham.errors import RunError
+from ockham.ladder.run_facts import RunFacts, decode_facts, read_facts
 from ockham.sealed import switches
 from ockham.server.api_error import ApiError
-from ockham.server.console_facts import REPORT, console_facts
+from ockham.server.console_facts import DAMAGED, REPORT, console_facts
 from ockham.server.served_bundle import ServedBundle
+
+_log = logging.getLogger(__name__)
 
 _SECONDS = 60.0
 
@@ -40,13 +42,18 @@ class ConsoleReader:
 
 async def _read(bundle: ServedBundle) -> bytes:
     """Return what is known of a bundle, by a process of its own where its run has not written it down."""
-    of_run = None
+    of_run, damaged = None, False
     if bundle.run is not None:
-        of_run = await asyncio.to_thread(read_facts, bundle.run) or await _ask_process(bundle.run)
-    return orjson.dumps(await asyncio.to_thread(console_facts, bundle, of_run))
+        try:
+            of_run = await asyncio.to_thread(read_facts, bundle.run) or await _ask_process(bundle.run)
+        except RunError as error:
+            damaged = True
+            _log.error("facts damaged", extra={"fields": {"model": bundle.name, "error": error.code}})
+    return orjson.dumps(await asyncio.to_thread(console_facts, bundle, of_run, damaged=damaged))
 
 
-async def _ask_process(run: Path) -> dict[str, Any] | None:
+async def _ask_process(run: Path) -> RunFacts:
+    """Return the facts of a run's account. Raises `RunError` where it is damaged, `ApiError` (500) where none come."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "ockham.server.console_facts", str(run)),
@@ -63,10 +70,11 @@ async def _ask_process(run: Path) -> dict[str, Any] | None:
         if process.returncode is None:
             process.kill()
             await process.wait()
+    if process.returncode == DAMAGED:
+        raise RunError("E_RUN_CHANGED", "the account of the run cannot be read", fix="verify the run")
     if process.returncode or not facts:
         raise ApiError(500, "What is known of the model cannot be read", code="internal_error")
-    told: dict[str, Any] | None = json.loads(facts)
-    return told
+    return decode_facts(facts)
 
 
 def read_report(run: Path) -> bytes | None:

@@ -66,6 +66,7 @@ def test_a_run_records_the_digest_of_its_bundle_and_holds(place: Path, climbed: 
         "record",
         "candidate",
         "verdict",
+        "facts",
         "artifacts",
         "evidence",
     ]
@@ -106,6 +107,20 @@ def edit(name: str) -> Callable[[Path], None]:
     return change
 
 
+def flatter(folder: Path) -> None:
+    """Change a figure that the page of ``ockham serve`` shows."""
+    found: dict[str, Any] = json.loads((folder / "facts.json").read_text())
+    next(iter(found["candidates"].values()))["figures"][0]["value"] = "100 %"
+    (folder / "facts.json").write_text(json.dumps(found))
+
+
+def test_a_run_that_wrote_no_facts_down_is_whole(place: Path) -> None:
+    (place / "facts.json").unlink()
+    found = verify(place)
+    assert found.ok
+    assert "there is no facts.json, so `ockham serve` reads account.json" in [check.detail for check in found.checks]
+
+
 def damage_artifact(folder: Path) -> None:
     swap(next(iter(sorted((folder / "artifacts" / "bundle").iterdir()))))
 
@@ -118,6 +133,8 @@ def damage_artifact(folder: Path) -> None:
         (lambda folder: rename(folder / "bundle"), ["record", "candidate"]),
         (edit("verdict.json"), ["verdict"]),
         (lambda folder: (folder / "verdict.json").unlink(), ["verdict"]),
+        (flatter, ["facts"]),
+        (lambda folder: (folder / "facts.json").write_text("{"), ["facts"]),
         (damage_artifact, ["artifacts"]),
         (lambda folder: (folder / "evidence.json").write_text("{}"), ["evidence"]),
     ],
@@ -133,7 +150,7 @@ def test_a_run_that_chose_nothing_has_no_bundle_to_check(tmp_path: Path) -> None
     assert (verdict.chosen, verdict.bundle) == (None, None)
     found = verify(tmp_path / "run")
     assert (found.ok, found.digest) == (True, None)
-    assert [check.name for check in found.checks] == ["verdict", "artifacts", "evidence"]
+    assert [check.name for check in found.checks] == ["verdict", "facts", "artifacts", "evidence"]
     with pytest.raises(BundleError, match="chose no candidate"):
         bundle_of(tmp_path / "run")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 from tests.served import fake_bundle
 
 import ockham
+from ockham.errors import RunError
 from ockham.ladder.candidate_facts import candidate_facts
-from ockham.ladder.run_folder import FACTS, candidate_key, load_result, read_facts
+from ockham.ladder.run_facts import FACTS, decode_facts, encode_facts, read_facts
+from ockham.ladder.run_folder import load_result
 from ockham.readers.examples import input_of
 from ockham.server import console_reader
 from ockham.server.console_facts import console_facts, split_cells
@@ -69,24 +72,12 @@ def test_the_facts_that_the_run_wrote_down_need_no_process(run: Path, monkeypatc
     assert read_by_server(run) == [orjson.dumps(console_facts(chosen, candidate_facts(load_result(run))))]
 
 
-def test_facts_that_no_run_wrote_so_are_left_out(run: Path) -> None:
-    (chosen,) = read_served_bundles([str(run)])
-    key = candidate_key(chosen.manifest.candidate)
-    strange: tuple[object, ...] = ({}, [], {"mistakes": [{"row": "none"}]})
-    for own in strange:
-        facts = console_facts(chosen, {"candidates": {key: own}, "rows": {}})
-        assert (facts["candidate"], facts["figures"], facts["mistakes"]) == ("lookup", [], [])
-
-
-@pytest.mark.parametrize("left", [None, b"", b"{", b"[]"])
 def test_those_of_an_older_run_are_found_out_once_by_a_process(
-    run: Path, tmp_path: Path, left: bytes | None, monkeypatch: pytest.MonkeyPatch
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older = tmp_path / "mail"
     shutil.copytree(run, older)
     (older / FACTS).unlink()
-    if left is not None:
-        (older / FACTS).write_bytes(left)
     asked: list[Path] = []
 
     async def ask(folder: Path) -> object:
@@ -99,13 +90,59 @@ def test_those_of_an_older_run_are_found_out_once_by_a_process(
     assert asked == [older]
 
 
-def test_a_run_that_cannot_be_read_leaves_the_manifest(run: Path, tmp_path: Path) -> None:
+def empty(_: bytes) -> bytes:
+    return b""
+
+
+def other_text(data: bytes) -> bytes:
+    return data.replace(b'"cost":', b'"SECRET":', 1)
+
+
+def no_rows(data: bytes) -> bytes:
+    return json.dumps({**json.loads(data), "rows": {}}).encode()
+
+
+def no_mistakes_left(data: bytes) -> bytes:
+    found = json.loads(data)
+    return json.dumps({**found, "candidates": [], "rows": found["rows"]}).encode()
+
+
+@pytest.mark.parametrize(
+    "damage", [empty, other_text, no_rows, no_mistakes_left, lambda data: data[:-9], lambda _: b"[" * 100_000]
+)
+def test_damaged_facts_are_none_and_the_page_and_the_log_say_so(
+    run: Path, tmp_path: Path, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = tmp_path / "mail"
+    shutil.copytree(run, broken)
+    (broken / FACTS).write_bytes(damage((run / FACTS).read_bytes()))
+    with pytest.raises(RunError) as caught:
+        read_facts(broken)
+    assert caught.value.code == "E_RUN_CHANGED"
+    assert "SECRET" not in str(caught.value)
+    (facts,) = map(json.loads, read_by_server(broken))
+    assert (facts["candidate"], facts["is_damaged"], facts["figures"], facts["mistakes"]) == ("lookup", True, [], [])
+    (line,) = (entry for entry in caplog.records if entry.getMessage() == "facts damaged")
+    assert vars(line)["fields"] == {"model": "mail", "error": "E_RUN_CHANGED"}
+
+
+def test_facts_are_read_as_they_were_written(run: Path) -> None:
+    data = (run / FACTS).read_bytes()
+    facts = decode_facts(data)
+    assert facts == candidate_facts(load_result(run)) == read_facts(run)
+    assert encode_facts(facts) == data
+
+
+def test_a_run_that_cannot_be_read_leaves_the_manifest(
+    run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     broken = tmp_path / "mail"
     shutil.copytree(run, broken)
     (broken / FACTS).unlink()
     (broken / "account.json").write_bytes(b"{")
     (facts,) = map(json.loads, read_by_server(broken))
-    assert (facts["candidate"], facts["figures"], facts["mistakes"]) == ("lookup", [], [])
+    assert (facts["candidate"], facts["is_damaged"], facts["figures"], facts["mistakes"]) == ("lookup", True, [], [])
+    assert "facts damaged" in caplog.messages
 
 
 def test_a_bundle_alone_shows_what_its_manifest_says(tmp_path: Path) -> None:
@@ -113,6 +150,7 @@ def test_a_bundle_alone_shows_what_its_manifest_says(tmp_path: Path) -> None:
     facts = console_facts(bundle, None)
     assert (facts["task"], facts["labels"], facts["inputs"]) == ("generate", [], ["text"])
     assert (facts["figures"], facts["mistakes"], facts["because"], facts["has_report"]) == ([], [], None, False)
+    assert not facts["is_damaged"]
 
 
 @given(st.dictionaries(st.sampled_from(["subject", "body", "note"]), st.text("ab: \nsubject", max_size=20)))

@@ -151,8 +151,9 @@ function showWhy(model) {
       return card;
     }),
   );
+  by("damaged").hidden = !model.is_damaged;
   by("report").hidden = !model.has_report;
-  by("why").hidden = model.figures.length === 0 && !model.has_report;
+  by("why").hidden = model.figures.length === 0 && !model.has_report && !model.is_damaged;
 }
 
 function showMistakes(model) {
