@@ -34,8 +34,7 @@ def main() -> None:
     import sklearn.linear_model  # noqa: F401
 
     if len(sys.argv) > 1:
-        import transformers  # noqa: F401
-
+        announce_merging()
     assert page
     vars(precision)["bfloat16_gain"] = lambda: 1.0
     vars(loop)["CHECKPOINT_SECONDS"] = -1.0
@@ -58,6 +57,31 @@ def announced(method: Callable[..., Any], name: str) -> Callable[..., Any]:
         return method(run, what, *rest, **named)
 
     return change
+
+
+def announce_merging() -> None:
+    """Say when an adapter is merged, when half of the merged weights are written, and when all of them are."""
+    import transformers
+
+    from ockham.tuning.decoder_tuning import TunedDecoder
+
+    merge, save = TunedDecoder.merge_adapter, transformers.PreTrainedModel.save_pretrained
+
+    def save_in_halves(model: Any, folder: Path, *rest: Any, **named: Any) -> None:
+        save(model, folder, *rest, **named)
+        (weights,) = folder.glob("*.safetensors")
+        written = weights.read_bytes()
+        weights.write_bytes(written[: len(written) // 2])
+        say("merge: half is written")
+        weights.write_bytes(written)
+
+    def merge_loudly(tuned: TunedDecoder, folder: Path) -> None:
+        say("merge: begins")
+        merge(tuned, folder)
+        say("merge: is written")
+
+    vars(transformers)["PreTrainedModel"].save_pretrained = save_in_halves
+    TunedDecoder.merge_adapter = merge_loudly  # type: ignore[method-assign]
 
 
 def climb(request: dict[str, Any]) -> None:

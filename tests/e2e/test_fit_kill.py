@@ -1,7 +1,7 @@
 """A climb killed at each of its stages, started again each time, ends as one that nobody disturbed.
 
 K01 (reading), K03 (splitting), K09 (measuring), K10 (the report), K11 (the bundle), K13 (what the run is about); with
-a language model K04 (tokens, and converted weights that are kept), K07 (merging) and K08 (quantizing).
+a language model K07 (merging).
 
 How many kills there are is an option: ``scripts/test tests/e2e/test_fit_kill.py --kills 30``; those beyond the stages
 come at moments that are drawn.
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import tiny_decoder
 from tests.fork_server import ForkServer
 
 from ockham.ladder import run_folder
@@ -124,3 +125,22 @@ def test_k01_k03_k09_k10_k11_k13_a_fit_killed_at_every_stage_ends_the_same(
         kill_at_each(stages, server, asked, tmp_path / "run", expected)
         early_and_late = 2 + len(stages)
         kill_at_random(request.config.getoption("kills") - early_and_late, server, asked, tmp_path, len(said), expected)
+
+
+@pytest.mark.tune
+@pytest.mark.slow
+def test_k07_a_fit_killed_while_an_adapter_is_merged_ends_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp", reason="needs ockham[gguf]")
+    model = tiny_decoder.llama(tmp_path / "tiny")
+    asked = {"data": str(data(tmp_path, 80)), "rungs": ["constant", "decoder-tuned"], "models": [str(model)]}
+    asked |= {"epochs": 1}
+    with ForkServer(CHILD, "models") as server:
+        expected = outcome(climb(server, {**asked, "out": str(tmp_path / "whole")}), tmp_path / "whole")
+        stages = ["merge: begins", "merge: half is written", "merge: is written", "climb: answering after merging"]
+        run = tmp_path / "run"
+        for stage in stages:
+            assert climb(server, {**asked, "out": str(run)}, kill=stage)[-1].startswith(stage)
+            assert [*run.glob("staging/*")], "it was killed in the middle"
+            assert not (run / "bundle").exists()
+        assert outcome(climb(server, {**asked, "out": str(run)}), run) == expected
+        assert left_behind(run) == []
