@@ -80,8 +80,11 @@ def announce_merging() -> None:
         merge(tuned, folder)
         say("merge: is written")
 
-    vars(transformers)["PreTrainedModel"].save_pretrained = save_in_halves
-    TunedDecoder.merge_adapter = merge_loudly  # type: ignore[method-assign]
+    for owner, name, change in (
+        (transformers.PreTrainedModel, "save_pretrained", save_in_halves),
+        (TunedDecoder, "merge_adapter", merge_loudly),
+    ):
+        setattr(owner, name, change)
 
 
 def climb(request: dict[str, Any]) -> None:

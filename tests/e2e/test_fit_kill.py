@@ -132,8 +132,8 @@ def test_k01_k03_k09_k10_k11_k13_a_fit_killed_at_every_stage_ends_the_same(
 def test_k07_a_fit_killed_while_an_adapter_is_merged_ends_the_same(tmp_path: Path) -> None:
     pytest.importorskip("xllamacpp", reason="needs ockham[gguf]")
     model = tiny_decoder.llama(tmp_path / "tiny")
-    asked = {"data": str(data(tmp_path, 80)), "rungs": ["constant", "decoder-tuned"], "models": [str(model)]}
-    asked |= {"epochs": 1}
+    rungs = ["constant", "decoder-tuned"]
+    asked = {"data": str(data(tmp_path, 80)), "rungs": rungs, "models": [str(model)], "epochs": 1}
     with ForkServer(CHILD, "models") as server:
         expected = outcome(climb(server, {**asked, "out": str(tmp_path / "whole")}), tmp_path / "whole")
         stages = ["merge: begins", "merge: half is written", "merge: is written", "climb: answering after merging"]
