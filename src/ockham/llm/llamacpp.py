@@ -37,8 +37,9 @@ _SMALLEST = 2.0**-149
 TIMEOUT_S = 60.0
 
 STEP = 16
-"""Tokens that a processor reads of a prompt before it looks whether anybody still wants the answer: with 16 to 256 a
-prompt takes the same time. With 135 million weights, 16 stop within 201 ms on two cores, 32 within 445."""
+"""Tokens that a processor reads of a prompt before it looks whether anybody still wants the answer: always as many, since
+another step gives other numbers (`docs/design/017-serve.md`). With 135 million weights, 16 stop within 201 ms on two
+cores, 32 within 445."""
 
 _FIX = install_command("gguf")
 
