@@ -37,9 +37,8 @@ _SMALLEST = 2.0**-149
 TIMEOUT_S = 60.0
 
 STEP = 16
-"""Tokens that a processor reads of a prompt before it looks whether anybody still wants the answer: always as many, since
-another step gives other numbers (`docs/design/017-serve.md`). With 135 million weights, 16 stop within 201 ms on two
-cores, 32 within 445."""
+"""Tokens that a processor reads of a prompt before it looks whether anybody still wants the answer. Other steps give
+other numbers (`docs/design/017-serve.md`). With 135 million weights, 16 stop within 201 ms on two cores, 32 in 445."""
 
 _FIX = install_command("gguf")
 
