@@ -41,11 +41,11 @@ OLD = {
 """Choices of a processor of 2008, each as its library lets itself be told."""
 
 
-def child(folder: Path, what: str, *given: str, **forced: str) -> Any:
-    """Let a process compute something; where choices are forced, its kernels are compiled into a folder of its own."""
+def child(what: str, *given: str, **forced: str) -> Any:
+    """Let a process compute something; where choices are forced, its kernels stand in a folder of their own."""
     unforced = {name: value for name, value in os.environ.items() if name not in OLD}
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-    own = {"OCKHAM_KERNELS": str(folder / "kernels")} if forced else {}
+    own = {"OCKHAM_KERNELS": str(Path(os.environ["OCKHAM_KERNELS"]) / "generic")} if forced else {}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(CHILD), what, *given],
         capture_output=True,
@@ -59,16 +59,16 @@ def child(folder: Path, what: str, *given: str, **forced: str) -> Any:
 def test_curated_data_is_the_same_to_the_last_byte(tmp_path: Path) -> None:
     pytest.importorskip("numba", reason="the extra curate is not installed")
     source = str(corpus(tmp_path / "a.jsonl"))
-    here = child(tmp_path, "curate", source, str(tmp_path / "here"))
-    old = child(tmp_path, "curate", source, str(tmp_path / "old"), **OLD)
+    here = child("curate", source, str(tmp_path / "here"))
+    old = child("curate", source, str(tmp_path / "old"), **OLD)
     assert old["chose"] == "generic" != here["chose"]
     assert len([name for name in here["found"] if name.startswith("clean/")]) >= 1
     assert old["found"] == here["found"]
 
 
-def test_a_head_answers_the_same_with_every_linear_algebra(tmp_path: Path) -> None:
-    here = child(tmp_path, "solve", "", "")
-    old = child(tmp_path, "solve", "", "", **OLD)
+def test_a_head_answers_the_same_with_every_linear_algebra() -> None:
+    here = child("solve", "", "")
+    old = child("solve", "", "", **OLD)
     assert old["chose"]["blas"] == ["Nehalem"] != here["chose"]["blas"]
     assert not {*OLD["NPY_DISABLE_CPU_FEATURES"].split()} & {*old["chose"]["numpy"]}
     assert old["answers"] == here["answers"]
@@ -80,8 +80,8 @@ def test_a_head_answers_the_same_with_every_linear_algebra(tmp_path: Path) -> No
 def test_a_tuning_step_is_the_same_within_its_precision(tmp_path: Path) -> None:
     from tests.integration.tuning.test_decoder_tuning import LOSS, SLOPES
 
-    here = child(tmp_path, "tune", "", str(tmp_path / "here"))
-    old = child(tmp_path, "tune", "", str(tmp_path / "old"), **OLD)
+    here = child("tune", "", str(tmp_path / "here"))
+    old = child("tune", "", str(tmp_path / "old"), **OLD)
     assert old["chose"] == "DEFAULT" != here["chose"]
     for precision, tolerance in LOSS.items():
         one, other = old["found"][precision], here["found"][precision]
