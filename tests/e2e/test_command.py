@@ -160,7 +160,7 @@ def test_a_locale_without_unicode_stops_nothing(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_language_model_that_comes_along_is_climbed_without_a_network(tmp_path: Path) -> None:
     lines = (ROOT / "examples" / "deliveries.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-    (tmp_path / "few.jsonl").write_text("".join(lines[:40]), encoding="utf-8")
+    (tmp_path / "few.jsonl").write_text("".join(lines[:25]), encoding="utf-8")
     rungs = ("--rung", "constant", "--rung", "decoder", "--models", "ockham-nano")
     done = command("fit", "few.jsonl", *rungs, "--json", "--out", "run", cwd=tmp_path, HF_HUB_OFFLINE="1")
     assert done.returncode == 0, done.stderr

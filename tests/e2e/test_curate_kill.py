@@ -28,7 +28,7 @@ def corpus(path: Path) -> Path:
     rng = random.Random(2)
     vocabulary = ["".join(rng.choices("abcdefghij", k=rng.randint(2, 8))) for _ in range(5_000)]
     texts: list[str] = []
-    for number in range(2_500):
+    for number in range(1_500):
         if number % 5 == 4:
             words = rng.choice(texts).split()
             words[rng.randrange(len(words))] = "changed"
