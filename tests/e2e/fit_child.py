@@ -60,12 +60,10 @@ def announced(method: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 
 def announce_merging() -> None:
-    """Say when an adapter is merged, when half of the merged weights are written, and when all of them are."""
+    """Say when half of the merged weights are written."""
     import transformers
 
-    from ockham.tuning.decoder_tuning import TunedDecoder
-
-    merge, save = TunedDecoder.merge_adapter, transformers.PreTrainedModel.save_pretrained
+    save = transformers.PreTrainedModel.save_pretrained
 
     def save_in_halves(model: Any, folder: Path, *rest: Any, **named: Any) -> None:
         save(model, folder, *rest, **named)
@@ -75,16 +73,7 @@ def announce_merging() -> None:
         say("merge: half is written")
         weights.write_bytes(written)
 
-    def merge_loudly(tuned: TunedDecoder, folder: Path) -> None:
-        say("merge: begins")
-        merge(tuned, folder)
-        say("merge: is written")
-
-    for owner, name, change in (
-        (transformers.PreTrainedModel, "save_pretrained", save_in_halves),
-        (TunedDecoder, "merge_adapter", merge_loudly),
-    ):
-        setattr(owner, name, change)
+    setattr(transformers.PreTrainedModel, "save_pretrained", save_in_halves)  # noqa: B010 - mypy would not let it be assigned
 
 
 def climb(request: dict[str, Any]) -> None:
