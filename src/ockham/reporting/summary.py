@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 
 from ockham.records import CandidateResult, RunResult
@@ -54,9 +55,12 @@ def verdict(run_result: RunResult) -> Html:
 
 
 def _headline(run_result: RunResult) -> Html:
-    """Write the headline, in which the chosen candidate's name, the last word, stands out."""
-    before, name, after = run_result.verdict.headline.rpartition(run_result.verdict.chosen or "\0")
-    return join((before, tag("strong", name) if name else None, after))
+    """Write the headline, in which the chosen candidate's name stands out."""
+    headline, chosen = run_result.verdict.headline, run_result.verdict.chosen
+    name = re.search(rf"(?<!\S){re.escape(chosen)}(?=[ .])", headline) if chosen else None
+    if name is None:
+        return join((headline,))
+    return join((headline[: name.start()], tag("strong", name[0]), headline[name.end() :]))
 
 
 def _alone(run_result: RunResult) -> Html | None:

@@ -67,8 +67,10 @@ def _shorten(name: str) -> str:
     return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}\u2026"
 
 
-def headline(name: str, *, proven: bool) -> str:
-    """Recommend a candidate, or where that is not proven say that it is ahead."""
+def headline(name: str, seen: Estimate | None = None, useless: Sequence[str] = (), *, proven: bool) -> str:
+    """Recommend a candidate, or where that is not proven say that it is ahead; ``useless`` says why it is of no use."""
+    if useless and seen is not None:
+        return f"Best so far: {name} ({percent(seen.value, 1)}), not usable yet: {'; '.join(useless)}."
     return f"Use {name}." if proven else f"Best so far: {name}."
 
 
@@ -77,11 +79,6 @@ def reason(why: str, facts: Sequence[str]) -> str:
     return f"It {why}: {'; '.join(facts)}."
 
 
-def not_proven(facts: Sequence[str], doubt: str) -> str:
-    """Say what is known of the candidate that is ahead; ``doubt`` says why it is not recommended."""
-    return f"It has {'; '.join(facts)}; {doubt}."
-
-
-def not_usable(facts: Sequence[str], why: Sequence[str]) -> str:
-    """Say what is known of the candidate that is ahead where its answers are of no use yet."""
-    return f"It has {'; '.join(facts)}, not usable yet: {'; '.join(why)}."
+def measured_facts(facts: Sequence[str], *doubts: str) -> str:
+    """Say what is known of the candidate that is ahead; ``doubts`` say why it is not recommended."""
+    return f"It has {'; '.join([*facts, *doubts])}."

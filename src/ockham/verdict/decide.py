@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from ockham.records import Comparison, Estimate, Finding, Requirements
 from ockham.records.quantities import QUANTITIES
-from ockham.verdict.conclusion import AnswerQuality, details, headline, not_proven, not_usable, reason, shortfall
+from ockham.verdict.conclusion import AnswerQuality, details, headline, measured_facts, reason, shortfall
 from ockham.verdict.p_values import ALPHA, holm_threshold, normal_quantile, p_below, p_worse, widen
 from ockham.verdict.sentences import (
     ClimbFacts,
@@ -240,12 +240,14 @@ def _smallest_near_the_best(
             open_.append(name)
             rows[name] = None if gap is None else rows_needed(widen(gap, z), allowed)
     chosen = next(c for c in able if c.name in near)
-    because, step, proven = _conclusion(chosen, best, able, comparisons, case)
+    seen = chosen.metrics[case.metric]
+    useless = mostly_wrong(chosen.name, case.climb.exact) or shortfall(case.metric, seen, chosen.quality)
+    because, step, proven = _conclusion(chosen, best, able, comparisons, case, is_useless=bool(useless))
     # Where no small model is of use, one that might be as good as another says nothing.
     smaller = [] if step == LARGE_STEP else [c.name for c in able[: able.index(chosen)] if c.name in open_]
     return Decision(
         chosen=chosen.name,
-        headline=headline(chosen.name, proven=proven),
+        headline=headline(chosen.name, seen, useless, proven=proven),
         because=because,
         next=f"{step}{alternatives(smaller, rows, _lighter(ordered, chosen))}",
         proven=proven,
@@ -260,17 +262,16 @@ def _conclusion(
     able: Sequence[MeasuredCandidate],
     comparisons: Sequence[Comparison],
     case: CandidateCase,
+    *,
+    is_useless: bool,
 ) -> tuple[str, str, bool]:
     """Return the sentences about a choice near the best, the next step, and whether the choice is proven."""
     points = f"{case.requirements.tolerance:g} {'point' if case.requirements.tolerance == 1 else 'points'}"
     facts = _facts(chosen, case)
-    exact = case.climb.exact
-    useless = mostly_wrong(chosen.name, exact) or shortfall(case.metric, chosen.metrics[case.metric], chosen.quality)
-    if useless:
-        verdict = not_usable(facts, useless)
+    if is_useless:
         no_job = _no_job_for_small(chosen, able, case)
         is_small = all(candidate.rung < _API for candidate in able)
-        return f"{verdict}{no_job}", LARGE_STEP if no_job and is_small else improvement(case.climb), False
+        return f"{measured_facts(facts)}{no_job}", LARGE_STEP if no_job and is_small else improvement(case.climb), False
     facts += details(chosen.quality)
     note = baseline_note(chosen.nature, [c.name for c in able if c.rung >= _LANGUAGE], f"over {points}")
     if chosen is not best:
@@ -283,7 +284,7 @@ def _conclusion(
         return f"{because}{note}", use_step(case.climb.run), True
     doubt = _chance(chosen, able, comparisons, case)
     if doubt is not None:
-        return not_proven(facts, doubt) + note, use_step(case.climb.run), False
+        return measured_facts(facts, doubt) + note, use_step(case.climb.run), False
     if chosen is able[0]:
         because = reason("is the smallest candidate; no other scores better", facts)
     else:

@@ -147,7 +147,7 @@ def test_a_sentence_says_what_was_measured_and_no_more() -> None:
     )
     usual = judge([LADDER[0]], Requirements())
     assert "say nothing of the target" not in usual.because
-    assert "not usable yet: more than half of the answers are wrong." in usual.because
+    assert usual.headline == "Best so far: constant (12.0 %), not usable yet: more than half of the answers are wrong."
     tried = judge(LADDER, Requirements(tolerance=4), gap("encoder", "linear", 0.028, 0.010))
     assert tried.because.endswith("of the language models measured (encoder), none scores over 4 points better.")
     same = judge([LADDER[1], replace(LADDER[1], name="other")], Requirements())
@@ -193,10 +193,11 @@ def test_what_is_mostly_wrong_is_not_usable_and_says_where_it_is_weakest() -> No
         rows_needed=rows_needed,
         climb=ClimbFacts(run="runs/my mails"),
     )
-    assert found.because == (
-        "It has micro F1 47.0 % (37.5 to 56.7, n = 100), not usable yet: 0 of 80 whole objects right; "
+    assert found.headline == (
+        "Best so far: encoder (47.0 %), not usable yet: 0 of 80 whole objects right; "
         "weakest field due_date (F1 10 %, 80 test rows)."
     )
+    assert found.because == "It has micro F1 47.0 % (37.5 to 56.7, n = 100)."
     assert (found.chosen, found.proven) == ("encoder", False)
     report = "`ockham report 'runs/my mails' --open`"
     assert found.next.startswith(f"See in the wrong answers what they have in common ({report}), label more training ")
@@ -204,7 +205,7 @@ def test_what_is_mostly_wrong_is_not_usable_and_says_where_it_is_weakest() -> No
     met = decide([good], Requirements(min_f1_micro=0.9), (), metric="f1_micro", rows_needed=rows_needed)
     assert "where at least 90 % is required; 61 of 80 whole objects right; weakest field due_date" in met.because
     written = replace(LADDER[2], metrics={"chrf": wilson(20, 100)})
-    assert "not usable" not in decide([written], Requirements(), (), metric="chrf", rows_needed=rows_needed).because
+    assert "not usable" not in decide([written], Requirements(), (), metric="chrf", rows_needed=rows_needed).headline
 
 
 def test_a_field_can_be_required() -> None:
@@ -378,13 +379,14 @@ WRITERS = [candidate("constant", 0, 200), candidate("decoder:tiny", 5, 310), can
 def test_where_no_language_model_is_of_use_the_verdict_says_that_this_is_no_job_for_one() -> None:
     pairs = [gap("decoder-tuned:tiny", one.name, 0.1, 0.03) for one in WRITERS[:2]]
     found = judge(WRITERS, Requirements(), *pairs)
-    assert found.because.endswith(f"not usable yet: more than half of the answers are wrong. {NO_JOB}")
+    assert found.headline.endswith("not usable yet: more than half of the answers are wrong.")
+    assert found.because.endswith(f"n = 1,000). {NO_JOB}")
     assert found.next.startswith("Measure a large model beside these, with `--endpoint URL")
     assert not found.proven
     ahead = candidate("encoder", 3, 450)
     beside = judge([*WRITERS, ahead], Requirements(), *[gap("encoder", one.name, 0.1, 0.03) for one in WRITERS])
     assert beside.because.endswith(
-        "more than half of the answers are wrong. The best language model run here, decoder-tuned:tiny, has 39.0 % "
+        "n = 1,000). The best language model run here, decoder-tuned:tiny, has 39.0 % "
         f"(36.0 to 42.1, n = 1,000) of the answers right. {NO_JOB}"
     )
 
@@ -421,10 +423,11 @@ def test_texts_that_look_alike_are_of_no_use_where_their_results_are_wrong() -> 
         )
 
     failed = told(2)
-    assert failed.because == (
-        "It has chrF 40.0 % (38.0 to 42.0, n = 100), not usable yet: in 95 of 100 test rows the "
-        "answer is a word or two, and 2.1 % (0.6 to 7.4, n = 95) of these are right. " + NO_JOB
+    assert failed.headline == (
+        "Best so far: decoder:tiny (40.0 %), not usable yet: in 95 of 100 test rows the "
+        "answer is a word or two, and 2.1 % (0.6 to 7.4, n = 95) of these are right."
     )
+    assert failed.because == f"It has chrF 40.0 % (38.0 to 42.0, n = 100). {NO_JOB}"
     assert failed.next.endswith("(`ockham plan` lists those for this machine)."), "no smaller one is worth a look"
     assert told(80).because.startswith("It scores best")
 
@@ -436,5 +439,5 @@ def test_fields_that_a_model_extracts_badly_do_not_show_that_the_job_is_none_for
     ]
     pair = gap("decoder-tuned:tiny", "constant", 0.27, 0.05, "f1_micro", p=0.001)
     decision = decide(fields, Requirements(), [pair], metric="f1_micro", rows_needed=rows_needed, climb=ClimbFacts())
-    assert "not usable yet" in decision.because
+    assert "not usable yet" in decision.headline
     assert NO_JOB not in decision.because
