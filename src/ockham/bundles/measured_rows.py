@@ -100,6 +100,7 @@ def read_measured_rows(
         ReadSpec(
             inputs=spec.inputs or input_columns(manifest),
             target=spec.target or (None if chat else manifest.target),
+            fields=manifest.task == "extract",
             group=spec.group,
             encoding=spec.encoding,
             several_labels=spec.several_labels,

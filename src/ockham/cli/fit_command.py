@@ -172,14 +172,15 @@ def command(
     values = settings.collect("fit", config, arguments)
     settings.check_names(values, arguments)
     origins = settings.origins(config, arguments, values)
-    if dry_run:
-        return show_dry_run(values, as_json=as_json, unsealed=unsealed)
     if values.get("data") is None:
-        raise ConfigError("E_CONFIG", "no data is named", fix="name the file: ockham fit FILE")
+        flag = " --dry-run" if dry_run else ""
+        raise ConfigError("E_CONFIG", "no data is named", fix=f"name the file: ockham fit{flag} FILE")
     needs = settings.requirements(dict(values))
     check_rungs(values.get("rung"))
     run_names.check_models(values.get("models"))
     run_names.check_data(str(values["data"]))
+    if dry_run:
+        return show_dry_run(values, as_json=as_json, unsealed=unsealed)
     seal("fit", values, unsealed=unsealed)
     from ockham.cli import output
     from ockham.ladder.fit import FitSpec, fit
@@ -199,20 +200,20 @@ def command(
 
 
 def show_dry_run(values: dict[str, object], *, as_json: bool, unsealed: bool) -> int:
-    """Show what a fit would read, and write nothing; rows of the data on a terminal only."""
-    from ockham.errors import ConfigError
+    """Show what a fit would read, and write nothing; rows of the data on a terminal only.
 
+    Raises what a fit would for models and encoders that are not here or cannot be read.
+    """
     sealed_commands.enter("fit", values, unsealed=unsealed)
     from ockham.cli import output
     from ockham.data.dry_run import dry_run
-    from ockham.ladder.fit import FitSpec, read_spec
+    from ockham.ladder.fit import FitSpec, choose_rungs, read_spec
 
     source = settings.text(values, "data")
     values.pop("out", None)
-    if source is None:
-        raise ConfigError("E_CONFIG", "no data is named", fix="name the file: ockham fit --dry-run FILE")
     settings.requirements(values)
     spec = settings.spec(FitSpec, values)
+    choose_rungs(spec)
     preview, rows = dry_run(source, read_spec(spec), test=spec.test, task_name=spec.task)
     if as_json:
         output.record(preview)

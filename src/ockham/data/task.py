@@ -47,9 +47,9 @@ class Kinds:
 def infer(examples: Sequence[Example], override: TaskName | None = None) -> tuple[TaskName, str]:
     """Name the task that the targets show, and say why in one sentence; ``override`` decides where it is given.
 
-    Raises `DataError`: ``E_TOO_FEW`` under 20 examples; ``E_LABEL_ONE`` for one answer only; ``E_LABEL_NUMERIC`` for
-    targets that look like quantities; ``E_LABEL_DISTINCT`` for targets that look like identifiers, or that hardly
-    repeat where ``classify`` was asked for.
+    Raises `DataError`: ``E_TOO_FEW`` under 20 examples; ``E_LABEL_MISSING`` for objects where labels were asked for;
+    ``E_LABEL_ONE`` for one answer only; ``E_LABEL_NUMERIC`` for targets that look like quantities; ``E_LABEL_DISTINCT``
+    for targets that look like identifiers, or that hardly repeat where ``classify`` was asked for.
     """
     if len(examples) < MIN_ROWS:
         raise DataError(
@@ -61,6 +61,7 @@ def infer(examples: Sequence[Example], override: TaskName | None = None) -> tupl
     distinct = len(set(targets))
     if override is not None:
         if override == "classify":
+            _check_no_objects(targets)
             _check_labels(targets, distinct)
         return override, "it was requested"
     if distinct > 1 and all(map(is_object, targets)):
@@ -72,6 +73,16 @@ def infer(examples: Sequence[Example], override: TaskName | None = None) -> tupl
     if are_labels(targets):
         return "classify", f"{len(targets):,} rows share {distinct:,} short targets, so the targets are labels"
     return "generate", f"{len(targets):,} rows have {distinct:,} different targets, so the task is to write text"
+
+
+def _check_no_objects(targets: Sequence[str]) -> None:
+    if not all(map(is_object, targets)):
+        return
+    raise DataError(
+        "E_LABEL_MISSING",
+        "every target is an object with fields, which is no label to classify by",
+        fix="name one column of labels with --target, or omit --task to extract the fields",
+    )
 
 
 def are_labels(targets: Sequence[str]) -> bool:

@@ -139,7 +139,7 @@ def fit(
     """
     spec, requirements = spec or FitSpec(), requirements or Requirements()
     _check_out(out)
-    rungs = _choose_rungs(spec)
+    rungs = choose_rungs(spec)
     decoder_rungs.check(spec.device)
     llm_judge.check_judge(spec.judge)
     scorer = None if spec.scorer is None else load_scorer(spec.scorer)
@@ -237,6 +237,7 @@ def read_spec(spec: FitSpec) -> ReadSpec:
     return ReadSpec(
         inputs=spec.inputs,
         target=spec.target,
+        fields=spec.task == "extract",
         group=spec.group,
         encoding=spec.encoding,
         merge_labels=spec.merge_labels,
@@ -314,8 +315,11 @@ def _publish(run: store.Run, run_result: RunResult, rung_results: Sequence[RungR
     run.discard(SIXTEEN_BITS)
 
 
-def _choose_rungs(spec: FitSpec) -> list[Rung]:
-    """Put the ladder together, smallest first: the rungs that were named, or all; each model is a decoder's rung."""
+def choose_rungs(spec: FitSpec) -> list[Rung]:
+    """Put the ladder together, smallest first: the rungs that were named, or all; each model is a decoder's rung.
+
+    Raises `ConfigError` and `ModelError` for rungs, models and encoders that there are not, or that cannot be read.
+    """
     check_rungs(spec.rungs)
     has_decoders = not spec.rungs or {decoder_rungs.PROMPTED, decoder_rungs.TUNED} & set(spec.rungs)
     shelf = None

@@ -13,6 +13,8 @@ from ockham.printable import printable
 from ockham.store.model_store import pulled_folder
 
 _NEAREST = 3
+_BEGUN = 3
+"""Letters that a name must have for all that begin with it to be proposed."""
 
 
 def is_here(name: str) -> bool:
@@ -54,7 +56,9 @@ def absent_model(name: str) -> ModelError:
     if known and known != bare and is_here(known):
         return ModelError("E_MODEL_MISSING", missing, fix=f"it is here by another name: {known}")
     if known:
-        return ModelError("E_MODEL_MISSING", missing, fix=f"fetch it first: ockham models pull {known}")
+        alike = [printable(near) for near in _near_names(bare) if near.startswith(known) and is_here(near)]
+        other = f", or name one that is here: {', '.join(alike)}" if alike else ""
+        return ModelError("E_MODEL_MISSING", missing, fix=f"fetch it first: ockham models pull {known}{other}")
     if "/" in bare:
         at = "" if bare == name else f" --revision {name.rpartition('@')[2]}"
         return ModelError("E_MODEL_MISSING", missing, fix=f"fetch it first: hf download {bare}{at}")
@@ -65,7 +69,10 @@ def absent_model(name: str) -> ModelError:
 
 
 def _near_names(name: str) -> list[str]:
-    """Return the nearest names of models: in the folder of the command, of the package, of the catalogue."""
+    """Return the nearest names of models: in the folder of the command, of the package, of the catalogue.
+
+    First come those that begin with what was written, of these the ones that are on this machine.
+    """
     names: list[str] = []
     with suppress(OSError):
         entries = sorted(Path().iterdir())
@@ -73,4 +80,9 @@ def _near_names(name: str) -> list[str]:
         names += sorted(folder.name for folder in catalog.SHIPPED.iterdir() if folder.is_dir())
     names += [download.name for download in catalog.downloads() if download.shape.kind == "decoder"]
     spelt = {other.casefold(): other for other in reversed(names)}
-    return [spelt[key] for key in difflib.get_close_matches(name.casefold(), spelt, n=_NEAREST)]
+    begun = sorted(
+        (key for key in spelt if len(name) >= _BEGUN and key.startswith(name.casefold())),
+        key=lambda key: (not is_here(spelt[key]), key),
+    )
+    close = difflib.get_close_matches(name.casefold(), spelt, n=_NEAREST)
+    return [spelt[key] for key in list(dict.fromkeys([*begun, *close]))[:_NEAREST]]

@@ -78,6 +78,7 @@ class Columns:
 class ColumnRequest:
     """What the user asked for, and where the columns stand: ``source`` names the file in messages.
 
+    ``fields``: the target is a field of an object, also where it is one column.
     ``aside`` are columns that say which rows to use, which are not chosen; ``rows`` the first ones, by which the
     likelier of several columns is told.
     """
@@ -87,6 +88,7 @@ class ColumnRequest:
     group: str | None
     labelled: bool
     source: str
+    fields: bool = False
     headerless: bool = False
     delimiter: str = ","
     aside: tuple[str, ...] = ()

@@ -35,13 +35,15 @@ _FIXED_COLUMNS = ("csv", "tsv", "parquet", "arrow", "spreadsheet")
 class ReadSpec:
     """How to read: which columns (empty or ``None``: find them), which encoding (``None``: byte order mark or UTF-8).
 
-    ``target`` may name several columns, with commas between them: they are the fields of one object.
+    ``target`` may name several columns, with commas between them: they are the fields of one object. ``fields``: so is
+    a single column, unless its cells are objects already.
     ``labelled=False`` reads inputs only: no target is needed and every target is "". ``several_labels`` says what to do
     with rows that have several labels; ``merge_labels`` is for cleaning: it takes the proposed spelling of each label.
     """
 
     inputs: tuple[str, ...] = ()
     target: str | None = None
+    fields: bool = False
     group: str | None = None
     encoding: str | None = None
     labelled: bool = True
@@ -78,7 +80,12 @@ def read(source: object, spec: ReadSpec) -> ReadResult:
     """
     harvest = ExampleCollector()
     request = ColumnRequest(
-        inputs=spec.inputs, target=spec.target, group=spec.group, labelled=spec.labelled, source="", headerless=False
+        inputs=spec.inputs,
+        target=spec.target,
+        fields=spec.fields,
+        group=spec.group,
+        labelled=spec.labelled,
+        source="",
     )
     if isinstance(source, (str, PathLike)):
         files = _files(Path(source), harvest)

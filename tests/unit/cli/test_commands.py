@@ -418,8 +418,11 @@ def test_a_command_that_keeps_nothing_is_not_said_to_resume(run: Run, monkeypatc
     ],
 )
 def test_a_dry_run_is_not_said_to_resume(
-    words: tuple[str, ...], work: str, run: Run, monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...], work: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mail.csv").write_text("text,label\n")
+
     def stop(*_values: object, **_named: object) -> None:
         raise KeyboardInterrupt
 

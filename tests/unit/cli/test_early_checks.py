@@ -22,6 +22,8 @@ WRONG = {
     "fit d.csv --config other.toml": ("E_CONFIG", "did you mean min_accuracy?"),
     "fit d.csv --models ockham-nan": ("E_MODEL_MISSING", "did you mean ockham-nano?"),
     "fit d.csv --models ockham-nano,SmolLM2-135M-Instrct": ("E_MODEL_MISSING", "did you mean SmolLM2-135M-Instruct"),
+    "fit d.csv --dry-run --models ockham-nan": ("E_MODEL_MISSING", "did you mean ockham-nano?"),
+    "fit --dry-run": ("E_CONFIG", "name the file: ockham fit --dry-run FILE"),
     "tune d.csv --base ockham-nan": ("E_MODEL_MISSING", "did you mean ockham-nano?"),
     "eval owner/model d.csv": ("E_MODEL_MISSING", "fetch it first: hf download owner/model"),
     "tune nofile.csv --base ockham-nano": ("E_IO", "check the path"),

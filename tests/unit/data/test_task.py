@@ -62,6 +62,12 @@ def test_class_numbers_are_labels_and_quantities_are_not() -> None:
     assert infer(examples([str(i) for i in range(100)]), "generate")[0] == "generate"
 
 
+def test_objects_are_no_labels() -> None:
+    with pytest.raises(DataError) as caught:
+        infer(examples([json.dumps({"total": i % 4}) for i in range(100)]), "classify")
+    assert caught.value.code == "E_LABEL_MISSING"
+
+
 def test_labels_and_free_text() -> None:
     assert not are_labels([])
     assert not are_labels(["x" * 101] * 4)

@@ -56,6 +56,15 @@ def test_a_name_that_leads_nowhere_is_refused_with_the_nearest(folder: Path) -> 
     assert refusal(KNOWN).fix == f"fetch it first: ockham models pull {KNOWN}"
 
 
+def test_names_that_begin_as_was_written_are_proposed_those_that_are_here_first(folder: Path) -> None:
+    assert refusal("SmolLM2-135M").fix == "fetch it first: ockham models pull SmolLM2-135M"
+    pull("SmolLM2-135M-Instruct")
+    assert refusal("SmolLM2-135M").fix == (
+        "fetch it first: ockham models pull SmolLM2-135M, or name one that is here: SmolLM2-135M-Instruct"
+    )
+    assert refusal("smollm").fix.startswith("did you mean SmolLM2-135M-Instruct or SmolLM2-1.7B or ")
+
+
 def test_what_is_here_or_may_be_fetched_is_let_through(folder: Path) -> None:
     (folder / "mine").mkdir()
     pull(KNOWN)

@@ -131,3 +131,17 @@ def test_a_dry_run_says_what_the_target_is(
     assert record["left_out"] == {"missing_target": 10}
     assert record["sources"][0]["target"] == TARGET
     assert any("one object with the fields company, date and total" in text for text in record["warnings"])
+
+
+def test_one_column_is_a_field_where_that_is_asked_for() -> None:
+    reading = read(ROWS, ReadSpec(inputs=("receipt",), target="total", fields=True))
+    assert objects(reading) == [{"total": "12.50"}, {"total": "7"}, None]
+    assert any("one object with the field total" in text for text in reading.warnings)
+    assert [example.target for example in read(ROWS, ReadSpec(inputs=("receipt",), target="total")).examples] == [
+        "12.50",
+        "7",
+        "",
+    ]
+    whole = [{"text": "ALDI 3", "fields": '{"total": "3"}'}, {"text": "Lidl 7", "fields": ""}]
+    assert objects(read(whole, ReadSpec(target="fields", fields=True))) == [{"total": "3"}, None]
+    assert code(ROWS, target="totl", fields=True).startswith("E_LABEL_MISSING")

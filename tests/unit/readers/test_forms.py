@@ -534,6 +534,17 @@ def test_cats_and_columns_of_labels(tmp_path: Path) -> None:
     assert refuse(write_lines(tmp_path, hot)).code == "E_LABEL_SEVERAL"
 
 
+def test_rows_without_a_1_in_a_column_for_each_label_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "hot.csv"
+    lines = [f"{words(n)},{' 1' if n % 3 == 0 else 0},{int(n % 3 == 1)},0" for n in range(6)]
+    path.write_text("\n".join(["text,smell,taste,look", *lines]))
+    reading = read(path, ReadSpec())
+    assert [example.target for example in reading.examples] == ["smell", "taste", "", "smell", "taste", ""]
+    (remark,) = [text for text in reading.warnings if "label column" in text]
+    assert "2 rows have no 1 in a label column; they count as unlabelled" in remark
+    assert not any("label column" in text for text in read(path, ReadSpec(labelled=False)).warnings)
+
+
 RASA = """version: "3.1"
 nlu:
 - intent: report/leak

@@ -150,7 +150,7 @@ def test_p06_a_run_of_another_version_is_not_gone_on_with(tmp_path: Path, monkey
         raise Begun
 
     monkeypatch.setattr(fit, "climb", begin)
-    monkeypatch.setattr(fit, "_choose_rungs", lambda _: [])
+    monkeypatch.setattr(fit, "choose_rungs", lambda _: [])
     for _ in range(2):
         with pytest.raises(Begun):
             fit.fit(rows(), spec, out=tmp_path / "run")

@@ -7,7 +7,8 @@ from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftO
 from ockham.readers.forms.prodigy import accepted_cats
 from ockham.readers.row_status import NAMES
 
-_BITS = {"0", "1", "true", "false", "0.0", "1.0"}
+_ONES = {"1", "true", "1.0"}
+_BITS = _ONES | {"0", "false", "0.0"}
 _LEAST = 3
 
 
@@ -33,17 +34,31 @@ def _open_columns(sample: FormSample) -> FormReader | None:
         return None
     others = tuple(name for name in sample.columns if name not in hot)
 
+    without = 0
+
     def convert(cells: Cells) -> Cells | LeftOut:
-        labels = [
-            name for name in hot if _is_bit(cells.get(name)) and str(cells[name]).casefold() in ("1", "true", "1.0")
-        ]
+        nonlocal without
+        labels = [name for name in hot if _plain_bit(cells.get(name)) in _ONES]
+        without += not labels
         return {**{name: cells[name] for name in others if name in cells}, "labels": labels}
 
-    return FormReader(columns=(*others, "labels"), convert=convert, target="labels")
+    def remarks() -> list[str]:
+        if not without or not sample.request.labelled:
+            return []
+        rows, they = ("1 row has", "it counts") if without == 1 else (f"{without:,} rows have", "they count")
+        return [
+            f'{rows} no 1 in a label column; {they} as unlabelled (if that means "none of these", add such a column)'
+        ]
+
+    return FormReader(columns=(*others, "labels"), convert=convert, target="labels", remarks=remarks)
 
 
 def _is_bit(value: object) -> bool:
-    return str(value).strip().casefold() in _BITS
+    return _plain_bit(value) in _BITS
+
+
+def _plain_bit(value: object) -> str:
+    return str(value).strip().casefold()
 
 
 SPACY_CATS = Form(
@@ -57,6 +72,7 @@ MULTI_HOT = Form(
     name="a column for each label",
     recognised="at least three columns of 0 and 1 (or true and false), a text, and no column with a usual name"
     " for the target",
-    taken="the names of the columns with a 1 are the labels of a row",
+    taken="the names of the columns with a 1 are the labels of a row; a row without any has no label and is dropped,"
+    " which a note counts",
     open=_open_columns,
 )

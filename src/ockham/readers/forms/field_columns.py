@@ -18,8 +18,10 @@ def _open(sample: FormSample) -> FormReader | None:
     if not request.target or not request.labelled or request.headerless:
         return None
     names, target = split_names(request.target, sample.columns), request.target
-    if len(names) < 2 or not any(spelling_of(name, sample.columns) for name in names):
+    if not any(spelling_of(name, sample.columns) for name in names):
         return None  # a name with commas in it may be that of another form's column
+    if len(names) < 2 and not (request.fields and _holds_values(sample, names[0])):
+        return None
     columns = _find_columns(sample, names)
     group = {plain_name(request.group or "")}
     others = tuple(name for name in sample.columns if name not in columns.values() or plain_name(name) in group)
@@ -34,13 +36,19 @@ def _open(sample: FormSample) -> FormReader | None:
 
     def remarks() -> list[str]:
         *most, last = map(printable, names)
+        fields = f"the fields {', '.join(most)} and {last}" if most else f"the field {last}"
         cells = "1 empty cell is a field" if empty == 1 else f"{empty:,} empty cells are fields"
-        return [
-            f"each row's target is one object with the fields {', '.join(most)} and {last}"
-            + (f"; {cells} that the row does not have" if empty else "")
-        ]
+        without = f"; {cells} that the row does not have" if empty and most else ""
+        return [f"each row's target is one object with {fields}{without}"]
 
     return FormReader(columns=(*others, target), convert=convert, target=target, remarks=remarks)
+
+
+def _holds_values(sample: FormSample, name: str) -> bool:
+    """Tell whether the cells of a column are plain values, and not objects whose fields they name themselves."""
+    column = spelling_of(name, sample.columns)
+    values = [] if column is None else sample.values(column)
+    return not any(isinstance(value, (dict, list)) or text_of(value).lstrip()[:1] in ("{", "[") for value in values)
 
 
 def _find_columns(sample: FormSample, names: Sequence[str]) -> Mapping[str, str]:
@@ -88,8 +96,8 @@ def _field(cell: object) -> object:
 
 FIELD_COLUMNS = Form(
     name="a column for each field",
-    recognised="several columns named with `--target` (`--target company,date,total`, or once for each column), in a"
-    " table of any format",
+    recognised="several columns named with `--target` (`--target company,date,total`, or once for each column), or one"
+    " with `--task extract`, in a table of any format",
     taken="the cells of these columns are the fields of one object, under the names that `--target` gives them; an"
     " empty cell is a field that the row does not have, and a row whose cells are all empty has no target and is"
     " dropped",
