@@ -15,12 +15,17 @@ from ockham.readers.forms.dialogflow import USERSAYS
 from ockham.readers.local_file import refusal_of
 from ockham.readers.parquet_file import names_in_features
 from ockham.readers.row_status import SIDES
+from ockham.readers.single_document import YAML_SUFFIXES
 from ockham.records import Side
 
 _DATASET_DICT, _STATE = "dataset_dict.json", "state.json"
 _INFO, _INFOS = "dataset_info.json", "dataset_infos.json"
 _NOTES = {_DATASET_DICT, _STATE, _INFO, _INFOS}
 _MAX_NOTE = 1_000_000
+_RASA_PLACES = ("nlu", "data", "data/nlu")
+_RASA_INTENTS = re.compile(rb"^nlu:", re.MULTILINE)
+_HEAD = 65_536
+"""Bytes of a file of Rasa that its kind is told by."""
 
 
 class DataFile(NamedTuple):
@@ -107,8 +112,9 @@ def _paths(folder: Path) -> tuple[list[Path], int]:
     named = [entry for entry in inside if entry.is_dir() and (entry.name == "data" or side_of_name(entry.name))]
     paths += [file for entry in named for file in _entries(entry) if not file.is_dir() and is_examples(file)]
     others = [path for path in paths if path.suffix.lower() not in NOTES]
-    paths = others or paths  # beside data, a text or a YAML file is a note
-    return paths, len(set(inside) - set(paths) - set(named))
+    paths = others or _rasa_intents(folder) or paths  # beside data, a text or a YAML file is a note
+    folders = {place for path in paths for place in path.parents}
+    return paths, len(set(inside) - set(paths) - set(named) - folders)
 
 
 def _is_sample(path: Path) -> bool:
@@ -122,6 +128,25 @@ def _dialogflow_phrases(folder: Path) -> list[Path]:
     if not intents.is_dir():
         return []
     return [entry for entry in _entries(intents) if USERSAYS.search(entry.name)]
+
+
+def _rasa_intents(folder: Path) -> list[Path]:
+    """Return the files with examples of intents in a folder of Rasa; its rules, stories and domain have none."""
+    return [
+        entry
+        for place in (folder, *map(folder.joinpath, _RASA_PLACES))
+        if place.is_dir()
+        for entry in _entries(place)
+        if entry.suffix.lower() in YAML_SUFFIXES and entry.is_file() and _RASA_INTENTS.search(_head(entry))
+    ]
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD)
+    except OSError:  # which reading it says
+        return b""
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -168,6 +168,19 @@ def test_several_files_in_a_folder(tmp_path: Path) -> None:
     assert reading.warnings[0].startswith("skipped 2 other entries in the folder")
 
 
+@pytest.mark.parametrize("place", ["", "nlu", "data", "data/nlu"])
+def test_of_a_folder_of_rasa_the_intents_are_read(tmp_path: Path, place: str) -> None:
+    pytest.importorskip("yaml", reason="the extra yaml is not installed")
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    intents = [f"- intent: {name}\n  examples: |\n    - {name} one\n    - {name} two\n" for name in ("greet", "leave")]
+    (tmp_path / place / "chat.yml").write_text(f'version: "3.1"\nnlu:\n{"".join(intents)}')
+    rule = "rules:\n- rule: say hi\n  steps:\n  - intent: greet\n  - action: utter_greet\n"
+    (tmp_path / place / "rules.yml").write_text(f'version: "3.1"\n{rule}')
+    (tmp_path / "domain.yml").write_text('version: "3.1"\nintents:\n- greet\n')
+    reading = read(tmp_path, ReadSpec())
+    assert [example.target for example in reading.examples] == ["greet", "greet", "leave", "leave"]
+
+
 def test_files_of_a_folder_with_different_targets_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\nthe pump is loud,noise\n")
     (tmp_path / "b.csv").write_text("text,Label\nthe lift stands,lift\n")

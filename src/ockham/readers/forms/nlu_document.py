@@ -193,7 +193,8 @@ DOCUMENTS: tuple[DocumentForm, ...] = (
         name="Rasa",
         recognised="YAML with `nlu` (intents with `examples`), or JSON with `rasa_nlu_data`",
         taken="each example is a row, its intent the target; entity marks are removed from the text; synonyms,"
-        " lookup tables and regular expressions are ignored",
+        " lookup tables and regular expressions are ignored; in a folder, only files with `nlu` are read, not rules and"
+        " stories",
         records=_rasa,
     ),
     DocumentForm(
