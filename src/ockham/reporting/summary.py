@@ -27,6 +27,8 @@ from ockham.reporting.html import Child, Html, join, prose, tag
 from ockham.reporting.svg import figure
 from ockham.verdict.sentences import rounded_rows
 
+_LONG = 80
+"""Characters of a headline from which on it is set smaller."""
 _AXES = (("latency", "latency"), ("memory", "memory"), ("cost", "cost"))
 
 
@@ -46,7 +48,7 @@ def verdict(run_result: RunResult) -> Html:
     )
     return tag(
         "section",
-        tag("h1", _headline(run_result)),
+        tag("h1", _headline(run_result), class_="long" if len(run_result.verdict.headline) > _LONG else None),
         tag("div", column, picture, class_="split" if picture else None),
         _unknown(run_result),
         id="verdict",

@@ -31,6 +31,9 @@ _SHARED = 8
 _SAME = 1e-3
 """Nats by which the loss with and without a shared beginning may differ."""
 _IGNORED = -100
+_DRAFT = 256
+"""Tokens of a draft that are read at once: each has a number for every token of the vocabulary, of which large ones
+have 260,000."""
 _FIRST_BATCH = 16
 """Rows of a step in a first part, which would have hardly any steps otherwise."""
 
@@ -269,15 +272,17 @@ class TunedDecoder:
         import torch
 
         model = self._lesson.model
-        ids = torch.tensor([[*question, *draft[:-1]]], device=model.device)
-        with torch.no_grad():
-            logits = model(input_ids=ids, use_cache=False, logits_to_keep=len(draft)).logits[0]
         kept: list[int] = []
-        for row, guess in zip(logits, draft, strict=True):
-            choices = None if allowed is None else list(allowed(kept))
-            kept.append(int(row.argmax()) if choices is None else choices[int(row[choices].argmax())])
-            if kept[-1] != guess:
-                break
+        while len(kept) < len(draft):
+            part = draft[len(kept) : len(kept) + _DRAFT]
+            ids = torch.tensor([[*question, *kept, *part[:-1]]], device=model.device)
+            with torch.no_grad():
+                logits = model(input_ids=ids, use_cache=False, logits_to_keep=len(part)).logits[0]
+            for row, guess in zip(logits, part, strict=True):
+                choices = None if allowed is None else list(allowed(kept))
+                kept.append(int(row.argmax()) if choices is None else choices[int(row[choices].argmax())])
+                if kept[-1] != guess:
+                    return kept
         return kept
 
     def text(self, tokens: Sequence[int]) -> str:
