@@ -124,8 +124,9 @@ def publish(name: str, table: str, record: Mapping[str, Any], peers: Mapping[str
     }
     here = about["machine"]
     versions = ", ".join(f"{key} {value}" for key, value in {**here["packages"], **about["peers"]}.items())
+    cores = "1 core" if here["cores"] == 1 else f"{here['cores']} cores"
     foot = (
-        f"{about['date']}, {here['processor']}, {here['cores']} cores, {here['memory_gb']:.0f} GB, "
+        f"{about['date']}, {here['processor']}, {cores}, {here['memory_gb']:.0f} GB, "
         f"Python {here['python']}; {versions}. Made by `{about['script']}`."
     )
     text = f"{table}\n\n{foot}\n"
