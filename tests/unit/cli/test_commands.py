@@ -430,6 +430,17 @@ def test_a_dry_run_is_not_said_to_resume(
     assert run(*words) == (130, "", "stopped; run the same command again to start over\n")
 
 
+def test_a_dry_run_refuses_an_encoder_that_is_not_here(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra encoder is not installed")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mail.csv").write_text("text,label\n")
+    status, out, err = run("fit", "mail.csv", "--dry-run", "--encoder", "nowhere", "--unsealed")
+    assert (status, out) == (2, "")
+    assert err.startswith("E_MODEL_MISSING: 'nowhere' is not on this machine")
+
+
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
     """Let Ctrl-C interrupt, also where the tests run in the background, which ignores it."""
