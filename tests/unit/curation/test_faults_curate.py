@@ -18,7 +18,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="the extra curate is not installed")
@@ -384,6 +384,7 @@ wild = st.binary(max_size=300) | st.lists(
 
 
 @given(wild, st.sampled_from(["a.jsonl", "a.csv", "a.json", "a.tsv", "a.jsonl.gz", "a.csv.zst", "a.parquet"]))
+@example(b"\n,text\n\x00", "a.jsonl")
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_wild_bytes_are_read_or_refused_with_a_code(tmp_path: Path, data: bytes, name: str) -> None:
     if name.endswith("gz"):
@@ -397,4 +398,6 @@ def test_wild_bytes_are_read_or_refused_with_a_code(tmp_path: Path, data: bytes,
         found = list(documents_of(0, file, None))
     except DataError:  # nothing else is raised, whatever the bytes are
         return
-    assert [one.record for one in found] == list(range(1, len(found) + 1))
+    above = found[0].record - 1 if found else 0  # lines above the names of a table count, as a spreadsheet counts them
+    assert [one.record for one in found] == list(range(above + 1, above + len(found) + 1))
+    assert above == 0 or not file.format.startswith(("json", "parquet"))
