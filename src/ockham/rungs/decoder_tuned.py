@@ -85,8 +85,10 @@ class _Place:
             instructions=self.context.config.instructions,
         )
 
-    def serve(self, folder: Path, base: Base, rows: Sequence[Example], message: str) -> _Served:
-        """Make a bundle and answer rows with it."""
+    def serve(
+        self, folder: Path, base: Base, rows: Sequence[Example], message: str, *, with_tokens: bool = False
+    ) -> _Served:
+        """Make a bundle and answer rows with it; ``with_tokens`` tokenizes the answers that are free."""
         folder.mkdir(exist_ok=True)
         self.fit(folder, base)
         model = causal_lm.load(folder)
@@ -97,7 +99,7 @@ class _Place:
                 self.context.on_progress(Progress(stage="climb", message=message, done=start, total=len(texts)))
                 answers += [answer.value or "" for answer in model.answer(texts[start : start + _CHUNK])]
             written = tuple(
-                model.lesson(text, answer)[1] if answer and model.trie(text) is None else ()
+                model.lesson(text, answer)[1] if with_tokens and answer and model.trie(text) is None else ()
                 for text, answer in zip(texts, answers, strict=True)
             )
         finally:
@@ -112,7 +114,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Served:
-    """What a bundle answered to some rows, the tokens it was asked with, and those of each answer that is free."""
+    """What a bundle answered to some rows, the tokens it was asked with, and where wanted those of its free answers."""
 
     answers: tuple[str, ...]
     questions: tuple[Question, ...]
@@ -270,7 +272,7 @@ def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
     setup.context.on_progress(Progress(stage="climb", message="converting the adapter to GGUF"))
     parities = _compare_unpacked(setup, plain, staging)
     put = _apart(setup, tuned.adapter, Base(weights=plain.path, source=plain.source), staging)
-    apart = setup.serve(staging / "apart", put, rows, "answering with the adapter apart")
+    apart = setup.serve(staging / "apart", put, rows, "answering with the adapter apart", with_tokens=True)
     written = _in_torch(setup, tuned, {i: apart.written[i] for i in few})
     step = Step(
         name="conversion with the adapter apart",
